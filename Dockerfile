@@ -1,5 +1,6 @@
-# One static binary in an empty image. --build-arg VERSION=v1.2.3 is what
-# `signet version` says; --build-arg GO_IMAGE=… names another builder, by digest say.
+# One static binary in an empty image. The repository does not go to the builder, so what `signet
+# version` says is told: --build-arg VERSION=v1.2.3 --build-arg COMMIT=$(git rev-parse HEAD) --build-arg
+# COMMIT_TIME=$(git show -s --format=%cI). --build-arg GO_IMAGE=… names another builder, by digest say.
 ARG GO_IMAGE=golang:1.26.8-bookworm
 
 FROM ${GO_IMAGE} AS build
@@ -10,7 +11,9 @@ COPY . .
 # No C library: the result runs anywhere. The build is reproducible for one
 # source and one Go version (-trimpath; no time of build is put in).
 ARG VERSION
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/signet ./cmd/signet
+ARG COMMIT
+ARG COMMIT_TIME
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT} -X main.commitTime=${COMMIT_TIME}" -o /out/signet ./cmd/signet
 # Folders cannot be made in an empty image: the one for data is made here, private to the
 # user below, so that a fresh volume mounted over it takes its owner and mode.
 RUN mkdir -m 0700 /out/data

@@ -1,25 +1,31 @@
 # make test     everything that needs only Go; with a C compiler under the race detector; PostgreSQL is fetched if there is none
 # make interop  verifiers in other languages against the real binary, the pages in a real browser (pictures of
-#               them in $(SCREENSHOTS)), a real PgBouncer, and the documents' commands
+#               them in $(SCREENSHOTS)), a real PgBouncer, failovers of a real Patroni, and the documents' commands
+# make chaos    kills, stalls and cuts of three replicas and their database under load, for CHAOS_TIME (2m), then
+#               rolling restarts; what they must hold is checked: docs/reliability.md
+# make chaos-rotations  50 rotations of every key in real time, a million verifications; 15 minutes
 # make interop-more  products that take minutes to build (oauth2-proxy, Kubernetes' authenticator, Spring Security), and
 #               the pages in Firefox
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
 # make build    ./signet, static          make lint  the linters of .golangci.yml
 # make vuln     known vulnerabilities that the code reaches, from https://vuln.go.dev
+# make release  what strangers download, in $(DIST): reproducible archives of the commit, checksums, bills of materials
 
 GO       ?= go
 PYTHON   ?= python3
 BENCH    ?= .
 FUZZTIME ?= 10s
+CHAOS_TIME ?= 2m
 VULNDB   ?= https://vuln.go.dev
 NODE_DIR   := internal/interop/node
 PYTHON_DIR := internal/interop/python
 SCREENSHOTS ?= $(CURDIR)/internal/interop/screenshots
+DIST ?= dist
 
 HAS_CC = { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null; }
 NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-get install gcc)
 
-.PHONY: build test interop interop-more bench fuzz check lint vuln clean postgres need-cc need-foreign need-firefox need-java
+.PHONY: build test interop interop-more chaos chaos-rotations bench fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
@@ -41,6 +47,7 @@ check:
 	  echo "Run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags interop,more ./internal/interop/...
+	$(GO) vet -tags chaos ./internal/chaos
 
 # The linters are pinned in a module of their own, which no build of Signet reads. The first run builds them, which
 # takes minutes; the next ones take seconds.
@@ -52,8 +59,13 @@ vuln:
 	  [ $$status = 3 ] || echo "The vulnerabilities were not looked for: govulncheck asks $(VULNDB); make VULNDB=… names another database." >&2; \
 	  exit $$status; }
 
+# It refuses changes that are not committed. docs/deployment.md tells how a stranger makes the same bytes.
+release:
+	$(GO) run ./internal/release -out $(DIST)
+
 interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/goclient && $(GO) vet ./...
+	cd internal/interop/manifests && $(GO) vet ./... && $(GO) test -count=1 ./...
 	@for module in docs/examples/*/go.mod; do \
 	  echo "$$module"; (cd "$${module%/go.mod}" && $(GO) vet ./... && $(GO) test ./...) || exit 1; \
 	done
@@ -75,6 +87,12 @@ $(PYTHON_DIR)/.venv/installed: $(PYTHON_DIR)/requirements.txt
 	  --require-hashes --only-binary :all: -r $(PYTHON_DIR)/requirements.txt
 	@touch $@
 
+chaos: postgres
+	CHAOS_TIME=$(CHAOS_TIME) $(GO) test -count=1 -tags chaos -run '^TestChaos$$' -timeout 0 -v ./internal/chaos
+
+chaos-rotations: postgres
+	$(GO) test -count=1 -tags chaos -run '^TestRotations$$' -timeout 0 -v ./internal/chaos
+
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
@@ -85,7 +103,7 @@ fuzz:
 	done
 
 clean:
-	rm -rf signet $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv
+	rm -rf signet $(DIST) $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv
 
 # Each missing prerequisite is named, with the way to get it.
 need-cc:
@@ -96,9 +114,10 @@ need-foreign:
 	  echo "$$program is missing: make interop needs bash, curl, jq, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
 	  echo "On Debian 13: apt-get install curl jq nodejs npm python3-venv" >&2; exit 1; }; done
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
-	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -x /usr/sbin/pgbouncer || { \
-	  echo "Chromium, Apache with mod_auth_openidc, or PgBouncer is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
-	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc pgbouncer" >&2; exit 1; }
+	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -x /usr/sbin/pgbouncer && \
+	  command -v patroni >/dev/null && command -v etcd >/dev/null && test -x /usr/sbin/haproxy || { \
+	  echo "Chromium, Apache with mod_auth_openidc, PgBouncer, Patroni, etcd or HAProxy is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
+	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc pgbouncer patroni etcd-server haproxy" >&2; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
 	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \

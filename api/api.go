@@ -22,6 +22,7 @@ import (
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // Server answers HTTP. Fill the fields, call Handler once. The fields of the first group have to be
@@ -29,7 +30,7 @@ import (
 type Server struct {
 	Issuer   *issuer.Issuer
 	Accounts *userstore.Accounts
-	Clients  *userstore.Registry
+	Clients  *registration.Registry
 	Store    userstore.Store
 	Pages    *web.Pages // of everything that people see
 	JWKS     func() (*keys.Document, error)
@@ -68,7 +69,7 @@ const (
 	operation                        // for the operator's machines: no CORS, OAuth errors
 	accountAPI                       // the account API: CORS for client origins, problem documents, a deadline
 	appEndpoint                      // of OAuth, for apps: CORS for client origins, OAuth errors, a deadline
-	registration                     // the same, and CORS * while anybody may register a client
+	registrations                    // the same, and CORS * while anybody may register a client
 	serverEndpoint                   // of OAuth, for servers: the same without CORS
 	entryPage                        // where clients send browsers: errors are pages, a deadline, no CORS
 	ownPage                          // our own pages: the same, and what is posted was sent from one of them
@@ -82,7 +83,7 @@ func (c routeClass) forPeople() bool { return c == entryPage || c == ownPage }
 
 // crossOrigin reports whether browser apps call a route from their own origins.
 func (c routeClass) crossOrigin() bool {
-	return c == accountAPI || c == appEndpoint || c == registration
+	return c == accountAPI || c == appEndpoint || c == registrations
 }
 
 // route is one line of the list: the template is also its name in logs, metrics and openapi.json.
@@ -121,7 +122,7 @@ func (s *Server) routes() []route {
 		{"POST", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
 		{"POST", "/oauth2/par", oauth.Push, appEndpoint},
 		{"POST", "/oauth2/device", oauth.Device, appEndpoint},
-		{"POST", "/oauth2/register", oauth.Register, registration},
+		{"POST", "/oauth2/register", oauth.Register, registrations},
 		{"GET", "/oauth2/register/{client_id}", oauth.Registered, appEndpoint},
 		{"PUT", "/oauth2/register/{client_id}", oauth.ReplaceRegistration, appEndpoint},
 		{"DELETE", "/oauth2/register/{client_id}", oauth.WithdrawRegistration, appEndpoint},

@@ -33,7 +33,7 @@ func (h *handler) setCORS(header http.Header, r *http.Request, res *resource) {
 		if len(r.Header["Origin"]) > 0 {
 			header["Access-Control-Expose-Headers"] = exposeHeaders
 		}
-	case res.class == registration && h.Issuer.RegistersAnybody():
+	case res.class == registrations && h.Issuer.RegistersAnybody():
 		header["Access-Control-Allow-Origin"] = anyOrigin
 		header["Access-Control-Expose-Headers"] = exposeHeaders
 		allowed = appHeaders

@@ -19,8 +19,9 @@ type Config struct {
 	// http://localhost with the port of `listen`.
 	Issuer string `key:"issuer"`
 
-	// Where accounts, grants and keys live: postgres://user@host/database, or the
-	// path of an SQLite file (taken literally). Not given: signet.db in `data_dir`.
+	// Where accounts, grants and keys live: postgres://user@host/database (several
+	// hosts with commas between: the one that takes writes is used), or the path of
+	// an SQLite file (taken literally). Not given: signet.db in `data_dir`.
 	DatabaseURL Secret `key:"database_url"`
 
 	// A file that holds `database_url`.

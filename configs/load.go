@@ -7,6 +7,7 @@ import (
 	"os"
 	"sort"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/viper"
 )
@@ -284,9 +285,27 @@ func (l *loader) warnAboutFile(path, why string) {
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		l.warnings = append(l.warnings, fmt.Sprintf("%s is a symbolic link (%s); make sure that nobody else can change where it points", path, why))
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+	if info, err := os.Stat(path); err == nil && openToOthers(info.Mode().Perm(), ownerOf(info), os.Geteuid()) {
 		l.warnings = append(l.warnings, fmt.Sprintf("%s can be read by others (%s, mode %04o); run: chmod 600 %s", path, why, info.Mode().Perm(), path))
 	}
+}
+
+// openToOthers reports whether others than the server's user can reach a file. An orchestrator gives
+// a secret to its service as a file of root that the service's group may read (Kubernetes with an
+// fsGroup, systemd with an access list): there the mode of the group is the way of the server itself.
+func openToOthers(mode fs.FileMode, owner, us int) bool {
+	if owner != us {
+		mode &^= 0o040
+	}
+	return mode&0o077 != 0
+}
+
+// ownerOf returns the user whose file it is, or -1 if the system does not say.
+func ownerOf(info fs.FileInfo) int {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(s.Uid)
+	}
+	return -1
 }
 
 // yamlReason returns the text of a YAML error with its line numbers, but without quotes from the

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -22,7 +21,7 @@ func badMCPResources(c Config) []string {
 		if c.Issuer != "" && userstore.SameResource(c.Issuer, r.URI) {
 			wrong("uri %q is this issuer itself; write the address of the MCP server", r.URI)
 		}
-		if slices.Contains(r.Scopes, issuer.ScopeAdmin) {
+		if slices.Contains(r.Scopes, userstore.ScopeAdmin) {
 			wrong("scopes: admin is for first-party clients only; take it out")
 		}
 	}

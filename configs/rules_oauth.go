@@ -11,6 +11,7 @@ import (
 	"github.com/signet-id/signet/internal/outbound"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 func badResources(c Config, list []Resource) []string {
@@ -51,7 +52,7 @@ func badResources(c Config, list []Resource) []string {
 }
 
 func badClientID(id string) string {
-	if !userstore.ValidClientID(id) {
+	if !registration.ValidClientID(id) {
 		return fmt.Sprintf("%q is not a client_id; `signet clients list` shows those there are", id)
 	}
 	return ""
@@ -127,7 +128,7 @@ func badSoftwareIssuers(c Config) []string {
 
 func badRedirectSchemes(c Config) []string {
 	return eachOf(c.OAuth.Schemes(), func(scheme string) string {
-		if !userstore.ValidRedirectScheme(scheme) {
+		if !registration.ValidRedirectScheme(scheme) {
 			return fmt.Sprintf("%q is not a scheme that an app can claim; write one in lower case, such as cursor, and none that browsers use themselves",
 				scheme)
 		}
@@ -139,7 +140,7 @@ func badRedirectSchemes(c Config) []string {
 // that matches nothing would only look as if it did.
 func badMetadataHost(name string) string {
 	host := strings.TrimPrefix(name, ".")
-	of, err := userstore.MetadataHost("https://" + host + "/client.json")
+	of, err := registration.MetadataHost("https://" + host + "/client.json")
 	if err != nil || of != strings.ToLower(host) {
 		return fmt.Sprintf("%q is not a host; write app.example.com without scheme and port, or .example.com for a domain", name)
 	}

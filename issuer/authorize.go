@@ -321,7 +321,7 @@ func (i *Issuer) readScopeBy(
 	allowed := i.grantable(client, i.targetsOrDefaults(targets))
 	// OIDC Core section 11: a client without refresh tokens cannot have offline access.
 	if !client.Allows(userstore.GrantRefreshToken) {
-		allowed = slices.DeleteFunc(allowed, func(s string) bool { return s == scopeOffline })
+		allowed = slices.DeleteFunc(allowed, func(s string) bool { return s == userstore.ScopeOffline })
 	}
 	t := p.responseType()
 	allowed = slices.DeleteFunc(allowed, func(s string) bool { return !i.mayCarry(t, s) })
@@ -338,7 +338,7 @@ func (i *Issuer) readScopeBy(
 			err = scopeNotAllowed(allowed)
 		}
 	}
-	if err == nil && t.idToken && !slices.Contains(p.Scopes, scopeOpenID) {
+	if err == nil && t.idToken && !slices.Contains(p.Scopes, userstore.ScopeOpenID) {
 		err = errScopeOpenID
 	}
 	return err

@@ -57,9 +57,9 @@ func (t responseType) tokens() bool { return t.idToken || t.token }
 // the scopes of resources to be in.
 func (i *Issuer) mayCarry(t responseType, scope string) bool {
 	switch {
-	case scope == ScopeAdmin:
+	case scope == userstore.ScopeAdmin:
 		return t.code && !t.token
-	case scope == scopeOffline:
+	case scope == userstore.ScopeOffline:
 		return t.code
 	}
 	return t.code || t.token || i.aboutUser(scope)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // codeLifetime is how long a client has to redeem a code (RFC 9700 section 2.1.1; FAPI 2.0 section
@@ -244,7 +245,7 @@ func (i *Issuer) checkGrantable(p Pending, client userstore.Client, user usersto
 	switch {
 	case err != nil:
 		return failed(err)
-	case slices.Contains(p.Scopes, ScopeAdmin) && !mayAdmin(client, user.Roles):
+	case slices.Contains(p.Scopes, userstore.ScopeAdmin) && !mayAdmin(client, user.Roles):
 		return errNotAdmin
 	}
 	return nil
@@ -294,7 +295,7 @@ func (i *Issuer) consentScopes(p Pending, client userstore.Client) []string {
 func (i *Issuer) requestedAllowances(p Pending, d Decision) []userstore.Allowance {
 	var user, others []string
 	for _, s := range d.Scopes {
-		if i.aboutUser(s) && s != scopeOffline {
+		if i.aboutUser(s) && s != userstore.ScopeOffline {
 			user = append(user, s)
 		} else {
 			others = append(others, s)
@@ -350,7 +351,7 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	events := begun.events(ctx)
 	if consent != nil {
 		ctx := byUser(ctx, b)
-		code.NewClient = userstore.RowOf(ctx, d.Client, now)
+		code.NewClient = registration.RowOf(ctx, d.Client, now)
 		events = append(events, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
 	}
 	if err := i.checkUnfinished(ctx, p, hash, now); err != nil {

@@ -66,7 +66,7 @@ func (i *Issuer) respond(p Pending, parameters ...[2]string) AuthorizationRespon
 	}
 	parameters = append(parameters, [2]string{"iss", i.URL})
 	r := AuthorizationResponse{RedirectURI: p.RedirectURI, Mode: p.ResponseMode, Parameters: parameters}
-	if slices.Contains(p.Scopes, scopeOpenID) {
+	if slices.Contains(p.Scopes, userstore.ScopeOpenID) {
 		r.monitor = p.ClientID
 	}
 	return r

@@ -60,7 +60,7 @@ type liveToken struct {
 func (i *Issuer) scopesOf(l liveToken) []string {
 	targets := i.audienceTargets(l.claims.Audience)
 	return slices.DeleteFunc(slices.Clone(l.claims.Scopes), func(s string) bool {
-		return !i.mayHold(l.view.Client, targets, s) || s == ScopeAdmin && !i.holdsAdmin(l.view.Grant, l.view.Client, l.view.User.Roles)
+		return !i.mayHold(l.view.Client, targets, s) || s == userstore.ScopeAdmin && !i.holdsAdmin(l.view.Grant, l.view.Client, l.view.User.Roles)
 	})
 }
 

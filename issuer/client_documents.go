@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/counts"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // ClientDocuments reads clients. An id that is an https address names the metadata document of the
@@ -38,6 +40,8 @@ type ClientDocuments struct {
 
 	Issuer *Issuer
 	Now    func() time.Time
+
+	Fetches counts.Outcomes // by FetchOutcomes, for metrics
 
 	mu      sync.Mutex
 	known   map[string]*clientDocument
@@ -93,13 +97,13 @@ func (g *describedClient) fresh(now time.Time) bool {
 // ClientByID returns a client. ErrNotFound; an *Error that says what is wrong with the document of a
 // client of which no good one is known.
 func (d *ClientDocuments) ClientByID(ctx context.Context, id string) (userstore.Client, error) {
-	if !userstore.NamesDocument(id) {
+	if !registration.NamesDocument(id) {
 		return d.Clients.ClientByID(ctx, id)
 	}
 	if !d.On {
 		return userstore.Client{}, userstore.ErrNotFound
 	}
-	host, err := userstore.MetadataHost(id)
+	host, err := registration.MetadataHost(id)
 	if err != nil {
 		return userstore.Client{}, faultURL.because(errors.New(err.Error())) // it is no fault of a form
 	}
@@ -120,7 +124,7 @@ func (d *ClientDocuments) ClientByID(ctx context.Context, id string) (userstore.
 	case err != nil:
 		return userstore.Client{}, err
 	case row.Stored():
-		return row.WithDocument(good), nil
+		return registration.WithDocument(row, good), nil
 	}
 	return good, nil
 }
@@ -240,6 +244,7 @@ func (d *ClientDocuments) fetch(
 ) *Error {
 	leave, admitted := d.enter(ctx, host, row, now)
 	if !admitted {
+		d.Fetches.Add(fetchThrottled)
 		return faultBusy
 	}
 	defer leave()
@@ -248,15 +253,19 @@ func (d *ClientDocuments) fetch(
 	good, err := d.read(kept, id, now)
 	if err != nil {
 		fault := failed(err)
+		outcome := fetchFailed
 		if e.fault = nil; fault.Fault != "" { // else something failed here
 			e.fault, e.again = fault, now.Add(afterFault)
+			outcome = fetchFault
 		}
+		d.Fetches.Add(outcome)
 		if log := d.Issuer.Log; log != nil {
 			log.WarnContext(ctx, "the metadata document of a client is not used", "client_id", id,
 				"fault", fault.Fault, "error", fault.Reason())
 		}
 		return fault
 	}
+	d.Fetches.Add(fetchOK)
 	e.fault = nil
 	d.mu.Lock()
 	e.good = good
@@ -269,6 +278,16 @@ func (d *ClientDocuments) fetch(
 	}
 	return nil
 }
+
+// FetchOutcomes are the outcomes of fetches of metadata documents.
+var FetchOutcomes = []string{"ok", "fault", "throttled", "failed"}
+
+const (
+	fetchOK = iota
+	fetchFault
+	fetchThrottled
+	fetchFailed
+)
 
 // enter takes a fetch from the budgets. Those of clients with a row are bounded by their number, so
 // that strangers cannot use them up.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // A device without a browser asks for a device authorization and shows a user code (RFC 8628). A
@@ -104,6 +105,7 @@ func (i *Issuer) AuthorizeDevice(ctx context.Context, r DeviceRequest) (DeviceAn
 	case err != nil:
 		return DeviceAnswer{}, failed(err)
 	}
+	i.Counts.device()
 	return answer, nil
 }
 
@@ -298,7 +300,7 @@ func (i *Issuer) allowDevice(
 		consent = nil // a first-party client has no consent to withdraw
 	} else {
 		events = append(events, deviceEvent(ctx, now, audit.ConsentGranted, p, b))
-		code.NewClient = userstore.RowOf(byUser(ctx, b), d.Client, now)
+		code.NewClient = registration.RowOf(byUser(ctx, b), d.Client, now)
 	}
 	if err := i.keepUsed(ctx, d.Client); err != nil {
 		return Decision{}, err

@@ -52,4 +52,6 @@ func (i *Issuer) clientCredentials(_ context.Context, client userstore.Client, r
 }
 
 // isUserScope reports whether scope concerns a user.
-func isUserScope(scope string) bool { return scope == ScopeAdmin || slices.Contains(userScopes, scope) }
+func isUserScope(scope string) bool {
+	return scope == userstore.ScopeAdmin || slices.Contains(userScopes, scope)
+}

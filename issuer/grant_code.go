@@ -18,6 +18,9 @@ var (
 	errNoCode   = refuse(InvalidRequest, "Send the code.")
 	errCode     = refuse(InvalidGrant, "The code is not valid here, or no longer, or was sent without what belongs to it: start again at the authorization endpoint.")
 	errVerifier = refuse(InvalidGrant, "The code_verifier does not belong to the code.")
+
+	errExpiredCode = errors.New("the code has expired")
+	errUsedCode    = errors.New("the code was used before: its grant is revoked")
 )
 
 // redeemCode turns an authorization code into a grant (RFC 6749 section 4.1.3, RFC 7636 section
@@ -33,7 +36,9 @@ func (i *Issuer) redeemCode(ctx context.Context, client userstore.Client, r Toke
 	if r.Code == "" {
 		return Authorization{}, errNoCode
 	}
-	return i.redeemHash(ctx, client, r, sha256.Sum256([]byte(r.Code)))
+	a, err := i.redeemHash(ctx, client, r, sha256.Sum256([]byte(r.Code)))
+	i.Counts.code(err)
+	return a, err
 }
 
 // redeemHash redeems the code that is stored under hash.
@@ -73,7 +78,7 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 	case !code.UsedAt.IsZero():
 		return Authorization{}, i.codeReplayed(ctx, code, r.now)
 	case !r.now.Before(code.ExpiresAt):
-		return Authorization{}, errCode.because(errors.New("the code has expired"))
+		return Authorization{}, errCode.because(errExpiredCode)
 	case !view.User.IsActive:
 		return Authorization{}, errCode.because(errors.New("the user is disabled"))
 	case !view.Client.DisabledAt.IsZero():
@@ -200,7 +205,7 @@ func (i *Issuer) codeReplayed(ctx context.Context, code userstore.Code, now time
 	if err := audit.Stored(ctx, i.Log, i.Grants.RevokeGrant(ctx, code.GrantID, now, e), e); err != nil {
 		return err
 	}
-	return errCode.because(errors.New("the code was used before: its grant is revoked"))
+	return errCode.because(errUsedCode)
 }
 
 // Bounds of a code_verifier (RFC 7636 section 4.1).

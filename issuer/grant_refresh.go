@@ -71,8 +71,16 @@ func (i *Issuer) refreshGrant(ctx context.Context, client userstore.Client, r To
 
 // refresh moves the grant as Refresh describes, and returns what the request may get of the grant.
 func (i *Issuer) refresh(ctx context.Context, r RefreshRequest, now time.Time) (Authorization, error) {
+	f := refresh{Issuer: i, request: r, now: now}
+	a, err := f.answer(ctx)
+	i.Counts.refresh(f.found, err)
+	return a, err
+}
+
+func (f *refresh) answer(ctx context.Context) (Authorization, error) {
+	i, r := f.Issuer, f.request
 	refusal.Client(ctx, r.ClientID)
-	p, err := i.verifyRefresh(ctx, r.RefreshToken, now)
+	p, err := i.verifyRefresh(ctx, r.RefreshToken, f.now)
 	if err != nil {
 		refusal.Client(ctx, claimedClient(r.RefreshToken))
 		return Authorization{}, err
@@ -94,7 +102,7 @@ func (i *Issuer) refresh(ctx context.Context, r RefreshRequest, now time.Time) (
 	if err != nil {
 		return Authorization{}, unready(err)
 	}
-	f := refresh{Issuer: i, request: r, presented: p, scopes: scopes, now: now}
+	f.presented, f.scopes = p, scopes
 	view, err := f.advance(ctx)
 	if err != nil {
 		return Authorization{}, err
@@ -111,6 +119,7 @@ type refresh struct {
 	presented presented
 	scopes    []string // as requested
 	now       time.Time
+	found     Standing // that the grant was answered or revoked for
 }
 
 // authorize returns what the request gets of the grant: all of it, or the part that scope and
@@ -146,6 +155,7 @@ func (f *refresh) advance(ctx context.Context) (view userstore.GrantView, err er
 	}
 	for range 3 {
 		if !read || view.Grant.Generation == f.presented.generation {
+			f.found = Current
 			next, err := f.Grants.AdvanceGrant(ctx, userstore.Advance{
 				ID:         f.presented.grant,
 				Generation: f.presented.generation,
@@ -205,25 +215,30 @@ func (f *refresh) checkedGrant(ctx context.Context) (userstore.GrantView, error)
 func (f *refresh) checkStanding(ctx context.Context, g userstore.Grant) error {
 	switch f.standing(f.presented.generation, g, f.now.Sub(g.RotatedAt) <= f.ReuseWindow) {
 	case Ahead:
-		return f.revoke(ctx, g, audit.GenerationAhead, "store_lost_writes")
+		return f.revoke(ctx, g, Ahead, audit.GenerationAhead, "store_lost_writes")
 	case Replayed:
 		if f.presented.generation < g.Generation-1 {
-			return f.revoke(ctx, g, audit.RefreshReplayed, "older_generation")
+			return f.revoke(ctx, g, Replayed, audit.RefreshReplayed, "older_generation")
 		}
-		return f.revoke(ctx, g, audit.RefreshReplayed, "late_too_often")
+		return f.revoke(ctx, g, Replayed, audit.RefreshReplayed, "late_too_often")
 	case InWindow:
+		f.found = InWindow
 		return nil
 	}
+	f.found = Late
 	e := grantEvent(ctx, f.now, audit.RefreshLate, g)
 	return audit.Stored(ctx, f.Log, f.Grants.AnswerLate(ctx, g.ID, g.Generation, MaxLate, e), e)
 }
 
 // revoke ends a grant whose refresh token must not have come back. The request is refused only
 // after the revocation is stored: until then a retry must be able to bring the revocation about.
-func (f *refresh) revoke(ctx context.Context, g userstore.Grant, name audit.Name, reason string) error {
+func (f *refresh) revoke(
+	ctx context.Context, g userstore.Grant, found Standing, name audit.Name, reason string,
+) error {
 	e := grantEvent(ctx, f.now, name, g).Failed(reason)
 	if err := audit.Stored(ctx, f.Log, f.Grants.RevokeGrant(ctx, g.ID, f.now, e), e); err != nil {
 		return err
 	}
+	f.found = found
 	return errRefreshToken.because(errors.New(string(name)))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // Keys is what the issuer needs of the key set; *keys.Manager implements it. An error of any method
@@ -72,10 +73,10 @@ type Issuer struct {
 
 	RequirePushed bool // all clients must push their authorization requests (oauth.require_pushed)
 
-	Registration    string              // who may register clients (oauth.registration); empty: only operators
-	OpenToPublic    bool                // anybody may register a public client (mcp.open_registration)
-	Registry        *userstore.Registry // for clients that register themselves
-	SoftwareIssuers []SoftwareIssuer    // whose software statements are believed
+	Registration    string                 // who may register clients (oauth.registration); empty: only operators
+	OpenToPublic    bool                   // anybody may register a public client (mcp.open_registration)
+	Registry        *registration.Registry // for clients that register themselves
+	SoftwareIssuers []SoftwareIssuer       // whose software statements are believed
 
 	SessionAbsolute time.Duration // a browser session ends this long after its login
 	SessionIdle     time.Duration // and this long after its last use
@@ -92,6 +93,8 @@ type Issuer struct {
 	Admission      *Admission // required; NoAdmission: every request is admitted at once
 
 	ClientIDMetadata bool // a client_id may be the address of a metadata document: see ClientDocuments
+
+	Counts *Counts // of what is issued and refused; nil: nothing is counted
 
 	BackchannelLogout bool // clients with a backchannel_logout_uri are told of logouts
 }

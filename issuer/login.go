@@ -123,7 +123,7 @@ func (i *Issuer) startGrant(
 ) (TokenResponse, error) {
 	user, client := verified.User, verified.Client
 	strength := userstore.StrengthOf(verified.Proved)
-	if slices.Contains(scopes, ScopeAdmin) {
+	if slices.Contains(scopes, userstore.ScopeAdmin) {
 		switch {
 		case !mayAdmin(client, user.Roles):
 			return TokenResponse{}, i.Accounts.Refuse(ctx, verified, "not_admin", errNotAdmin)

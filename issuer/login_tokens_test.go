@@ -31,7 +31,7 @@ func TestScopeAdmin(t *testing.T) {
 			t.Error("the admin's token has no scope admin")
 		}
 
-		w.user("another@example.test", issuer.RoleAdmin) // one admin has to stay
+		w.user("another@example.test", userstore.RoleAdmin) // one admin has to stay
 		// The role is removed; the scope that needs it goes at once, the session stays.
 		_, err = w.Accounts.Edit(t.Context(), w.root.ID, func(u *userstore.User) error { u.Roles = nil; return nil })
 		w.must(err)

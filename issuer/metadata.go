@@ -5,6 +5,7 @@ import (
 
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // Metadata is the discovery document of OIDC Discovery section 3 and RFC 8414 section 2. It says
@@ -83,7 +84,7 @@ func (i *Issuer) Metadata() Metadata {
 	scopes := i.UserScopes()
 	for _, r := range i.Resources {
 		for _, s := range r.Scopes {
-			if s != ScopeAdmin && !slices.Contains(scopes, s) {
+			if s != userstore.ScopeAdmin && !slices.Contains(scopes, s) {
 				scopes = append(scopes, s)
 			}
 		}
@@ -103,12 +104,12 @@ func (i *Issuer) Metadata() Metadata {
 	secrets := []string{userstore.AuthBasic, userstore.AuthPost, userstore.AuthPrivateKeyJWT}
 	everybody := append(slices.Clone(secrets), userstore.AuthNone)
 	algorithms := i.Keys.ActiveAlgorithms()
-	registration := ""
+	registerAt := ""
 	if i.registers() {
-		registration = i.endpoint("/oauth2/register")
+		registerAt = i.endpoint("/oauth2/register")
 	}
 	return Metadata{
-		RegistrationEndpoint: registration,
+		RegistrationEndpoint: registerAt,
 		ClientIDMetadata:     i.ClientIDMetadata,
 
 		DeviceAuthorizationEndpoint: i.endpoint("/oauth2/device"),
@@ -155,7 +156,7 @@ func (i *Issuer) Metadata() Metadata {
 		RequestParameterSupported:              true,
 		RequestURIParameterSupported:           i.RequestObjects != nil,
 		RequireRequestURIRegistration:          i.RequestObjects != nil,
-		RequestObjectSigningAlgValuesSupported: userstore.RequestObjectAlgorithms,
+		RequestObjectSigningAlgValuesSupported: registration.RequestObjectAlgorithms,
 
 		BackchannelLogoutSupported:        i.BackchannelLogout,
 		BackchannelLogoutSessionSupported: i.BackchannelLogout,

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/userstore"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -71,7 +72,7 @@ func TestMetadataSaysThatAllRequestsArePushed(t *testing.T) {
 func TestMetadataOfAnIssuerWithAPath(t *testing.T) {
 	one(t, func(t *testing.T, w *world) {
 		w.URL = "https://id.test/p"
-		w.Resources = []issuer.Resource{{URI: apiURI, Scopes: []string{issuer.ScopeAdmin, "email", "api.read"}}}
+		w.Resources = []issuer.Resource{{URI: apiURI, Scopes: []string{userstore.ScopeAdmin, "email", "api.read"}}}
 		m := w.Metadata()
 		if m.JWKSURI != "https://id.test/p/.well-known/jwks.json" {
 			t.Errorf("jwks_uri %s", m.JWKSURI)

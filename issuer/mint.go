@@ -90,7 +90,7 @@ func (i *Issuer) mint(now time.Time, s signers, a Authorization) (TokenResponse,
 		return TokenResponse{}, err
 	}
 	r := TokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: expires - now.Unix(), Scope: scope}
-	if slices.Contains(a.Scopes, scopeOpenID) {
+	if slices.Contains(a.Scopes, userstore.ScopeOpenID) {
 		if r.IDToken, err = i.mintID(now, s, a, access, ""); err != nil {
 			return TokenResponse{}, err
 		}
@@ -129,6 +129,9 @@ func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope str
 	}
 	claims.Expires = end.Unix()
 	token, err = i.sign(s.of(alg), TypeAccessToken, claims, i.customClaims(InAccessToken, a.User, a.Roles, a.Scopes))
+	if err == nil {
+		i.Counts.token(kindAccess, a.Client)
+	}
 	return token, claims.Expires, err
 }
 
@@ -140,7 +143,7 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access, code 
 		i.scopedClaims(a.User, a.Roles, a.Scopes, more)
 	}
 	i.requestedClaims(InIDToken, a.Grant, a.User, a.Roles, a.Client, more)
-	return i.sign(signer, TypeIDToken, idClaims{
+	token, err := i.sign(signer, TypeIDToken, idClaims{
 		Issuer:          i.URL,
 		Subject:         subjectOf(a.Grant),
 		Audience:        a.Grant.ClientID,
@@ -154,6 +157,10 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access, code 
 		CodeHash:        codeHash(signer.Algorithm(), code),
 		SessionID:       a.Grant.SessionID,
 	}, more)
+	if err == nil {
+		i.Counts.token(kindID, a.Client)
+	}
+	return token, err
 }
 
 // sign is the only function that has a token signed. Its failure is never the caller's fault, and after

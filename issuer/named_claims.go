@@ -32,7 +32,7 @@ func (i *Issuer) isNamed(c CustomClaim, client userstore.Client, in, claim strin
 
 // isOfUser reports whether scope stands for claims about the user.
 func (i *Issuer) isOfUser(scope string) bool {
-	return i.aboutUser(scope) && scope != scopeOpenID && scope != scopeOffline
+	return i.aboutUser(scope) && scope != userstore.ScopeOpenID && scope != userstore.ScopeOffline
 }
 
 // claimPlaces are the places for which a client can request claims by name.

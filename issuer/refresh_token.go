@@ -23,7 +23,7 @@ import (
 
 // mintRefresh makes the refresh token of the grant's generation.
 func (i *Issuer) mintRefresh(s signers, a Authorization) (string, error) {
-	return i.sign(s.of(i.Keys.RefreshAlgorithm()), TypeRefreshToken, refreshClaims{
+	token, err := i.sign(s.of(i.Keys.RefreshAlgorithm()), TypeRefreshToken, refreshClaims{
 		Issuer:     i.URL,
 		Audience:   i.URL,
 		ClientID:   a.Grant.ClientID,
@@ -33,6 +33,10 @@ func (i *Issuer) mintRefresh(s signers, a Authorization) (string, error) {
 		IssuedAt:   a.Grant.RotatedAt.Unix(),
 		Expires:    i.end(a.Grant).Unix(),
 	}, nil)
+	if err == nil {
+		i.Counts.token(kindRefresh, a.Client)
+	}
+	return token, err
 }
 
 // presented holds the claims of a refresh token that is ours.

@@ -12,11 +12,12 @@ import (
 	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/internal/strictjson"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // A client may register itself (RFC 7591, OIDC Registration) and manage its registration (RFC 7592).
-// userstore.Registry holds the rules of clients; here is how a request is read, who may send it, and
-// what the answer says.
+// registration.Registry holds the rules of clients; here is how a request is read, who may send it,
+// and what the answer says.
 
 // Values of Issuer.Registration (oauth.registration).
 const (
@@ -65,8 +66,8 @@ type ClientInformation struct {
 	RegistrationToken string `json:"registration_access_token"`
 }
 
-// registration is what a client may say of itself, besides userstore.ClientMetadata.
-type registration struct {
+// ownMetadata is what a client may say of itself, besides userstore.ClientMetadata.
+type ownMetadata struct {
 	ClientID     string   `json:"client_id"`     // of a replacement only
 	ClientSecret string   `json:"client_secret"` // the same
 	Name         string   `json:"client_name"`
@@ -217,7 +218,7 @@ func (i *Issuer) ownRegistration(ctx context.Context, id, access string) (contex
 	refusal.Client(ctx, id)
 	c, err := i.Registry.Registered(ctx, id, access)
 	if err == nil {
-		err = c.Manageable()
+		err = registration.Manageable(c)
 	}
 	if err != nil {
 		return ctx, c, refuseRegistration(err)
@@ -257,7 +258,7 @@ func (i *Issuer) clientInformation(c userstore.Client, secret, access string) Cl
 
 // askedRegistration is a request as it was read, with the claims of its software statement.
 type askedRegistration struct {
-	said    registration
+	said    ownMetadata
 	members map[string]json.RawMessage
 }
 
@@ -296,7 +297,7 @@ func (i *Issuer) readRegistration(ctx context.Context, body []byte) (askedRegist
 		if err != nil {
 			return a, err
 		}
-		a.said = registration{}
+		a.said = ownMetadata{}
 		if err := strictjson.UnmarshalPatch(merged, &a.said, strictjson.IgnoreUnknown); err != nil {
 			return a, err
 		}
@@ -306,7 +307,7 @@ func (i *Issuer) readRegistration(ctx context.Context, body []byte) (askedRegist
 
 // unsupportedMembers promise a client what this server does not do. To ignore such a member would
 // leave the client with less than it asked for.
-var unsupportedMembers = append(slices.Clone(userstore.EncryptionMembers),
+var unsupportedMembers = append(slices.Clone(registration.EncryptionMembers),
 	"authorization_signed_response_alg", "dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens",
 	"tls_client_auth_subject_dn", "tls_client_auth_san_dns", "tls_client_auth_san_uri", "tls_client_auth_san_ip",
 	"tls_client_auth_san_email",
@@ -342,13 +343,13 @@ func refuseRegistration(err error) error {
 			all = append(all, registrationFault{p.Field, p.Message})
 		}
 		return refuseMetadata(all)
-	case errors.Is(err, userstore.ErrRegistrationToken):
+	case errors.Is(err, registration.ErrToken):
 		return errInitialToken
 	case errors.Is(err, userstore.ErrNotFound):
 		return errManagement
-	case errors.Is(err, userstore.ErrNotManageable):
+	case errors.Is(err, registration.ErrNotManageable):
 		return errNotManageable
-	case errors.Is(err, userstore.ErrWrongSecret):
+	case errors.Is(err, registration.ErrWrongSecret):
 		return errOtherSecret
 	case errors.Is(err, userstore.ErrRateLimited):
 		return refuse(RateLimited, "Too many clients were registered: try again later.").because(err)

@@ -74,7 +74,7 @@ func (i *Issuer) implied(scopes []string, client userstore.Client) []Resource {
 
 // belongsTo reports whether r lists scope, and scope is about the resource and not about the user.
 func (i *Issuer) belongsTo(scope string, r Resource) bool {
-	return scope != ScopeAdmin && !i.aboutUser(scope) && slices.Contains(r.Scopes, scope)
+	return scope != userstore.ScopeAdmin && !i.aboutUser(scope) && slices.Contains(r.Scopes, scope)
 }
 
 // grantedTargets returns the resources that a refresh names: each one held by the grant, and still

@@ -41,7 +41,7 @@ func FuzzParseScope(f *testing.F) {
 		}
 		seen := map[string]bool{}
 		for _, s := range got {
-			if seen[s] || !isScopeToken(s) || strings.Contains(s, " ") {
+			if seen[s] || !userstore.IsScopeToken(s) || strings.Contains(s, " ") {
 				t.Fatalf("parseScope(%q) = %q", scope, got)
 			}
 			seen[s] = true

@@ -7,21 +7,12 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// ScopeAdmin opens the admin API to users with role admin, through first-party clients only.
-const (
-	ScopeAdmin = "admin"
-	RoleAdmin  = "admin"
-)
-
-const (
-	scopeOpenID  = "openid"
-	scopeOffline = "offline_access"
-	defaultScope = "profile email" // of a login that names none (RFC 6749 section 3.3)
-)
+// defaultScope is that of a login that names none (RFC 6749 section 3.3).
+const defaultScope = "profile email"
 
 // userScopes concern the user and the grant (OIDC Core sections 5.4 and 11), not a resource: they
 // may be requested together with any resource.
-var userScopes = []string{scopeOpenID, "profile", "email", "address", "phone", scopeOffline}
+var userScopes = []string{userstore.ScopeOpenID, "profile", "email", "address", "phone", userstore.ScopeOffline}
 
 // ClaimScopes returns the scopes of the operator's custom claims. They concern the user, as
 // userScopes do. A scope that a resource is registered with stays that resource's.
@@ -54,7 +45,7 @@ func (i *Issuer) SelfMadeScopes() []string {
 }
 
 func (i *Issuer) isClaimScope(scope string) bool {
-	return scope != "" && scope != ScopeAdmin && !slices.Contains(userScopes, scope) &&
+	return scope != "" && scope != userstore.ScopeAdmin && !slices.Contains(userScopes, scope) &&
 		slices.ContainsFunc(i.Claims, func(c CustomClaim) bool { return c.Scope == scope }) &&
 		!slices.ContainsFunc(i.Resources, func(r Resource) bool { return slices.Contains(r.Scopes, scope) })
 }
@@ -79,7 +70,7 @@ func parseScope(scope string) ([]string, error) {
 	for s := range strings.SplitSeq(scope, " ") {
 		switch {
 		case s == "" || slices.Contains(out, s):
-		case !isScopeToken(s):
+		case !userstore.IsScopeToken(s):
 			return nil, refuse(InvalidScope, "The scope holds a character that no scope has: send names separated by spaces.")
 		default:
 			out = append(out, s)
@@ -88,23 +79,13 @@ func parseScope(scope string) ([]string, error) {
 	return out, nil
 }
 
-// isScopeToken reports whether s is a scope-token: %x21 / %x23-5B / %x5D-7E.
-func isScopeToken(s string) bool {
-	for n := range len(s) {
-		if c := s[n]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return s != ""
-}
-
 // grantable returns the scopes that client may request on a user's behalf at targets (none: the
 // default audience, and its registered resources). Whether the user may have admin is for mayAdmin
 // to say.
 func (i *Issuer) grantable(client userstore.Client, targets []Resource) []string {
 	candidates := i.UserScopes()
 	if client.FirstParty {
-		candidates = append(candidates, ScopeAdmin)
+		candidates = append(candidates, userstore.ScopeAdmin)
 	}
 	return i.allowedScopes(client, targets, append(candidates, i.resourceScopes(client, targets)...))
 }
@@ -127,7 +108,7 @@ func (i *Issuer) defaultScopes(client userstore.Client, targets []Resource) []st
 		candidates = append(candidates, t.Scopes...)
 	}
 	return slices.DeleteFunc(i.allowedScopes(client, targets, candidates),
-		func(s string) bool { return s == ScopeAdmin || i.aboutUser(s) })
+		func(s string) bool { return s == userstore.ScopeAdmin || i.aboutUser(s) })
 }
 
 // resourceScopes returns the scopes of targets, for any client. A resource that lists scopes
@@ -154,8 +135,8 @@ func (i *Issuer) resourceScopes(client userstore.Client, targets []Resource) (ca
 func (i *Issuer) allowedScopes(client userstore.Client, targets []Resource, candidates []string) (out []string) {
 	for _, s := range candidates {
 		switch {
-		case slices.Contains(out, s) || !isScopeToken(s):
-		case s == ScopeAdmin && !client.FirstParty:
+		case slices.Contains(out, s) || !userstore.IsScopeToken(s):
+		case s == userstore.ScopeAdmin && !client.FirstParty:
 		case !i.mayHold(client, targets, s):
 		default:
 			out = append(out, s)
@@ -192,7 +173,7 @@ func exactScope(asked, allowed []string) ([]string, error) { return asked, check
 
 // scopeNotAllowed returns the refusal that lists what is allowed.
 func scopeNotAllowed(allowed []string) error {
-	list := slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == ScopeAdmin })
+	list := slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == userstore.ScopeAdmin })
 	more := ""
 	if len(list) > maxListed {
 		list, more = list[:maxListed], " and more"
@@ -206,7 +187,7 @@ func scopeNotAllowed(allowed []string) error {
 
 // mayAdmin reports whether a user with roles may hold scope admin through client.
 func mayAdmin(client userstore.Client, roles []string) bool {
-	return client.FirstParty && slices.Contains(roles, RoleAdmin)
+	return client.FirstParty && slices.Contains(roles, userstore.RoleAdmin)
 }
 
 var errNotAdmin = refuse(InvalidScope, "The scope admin is only for users with the role admin: leave it out.")
@@ -255,7 +236,7 @@ func (i *Issuer) holdsAdmin(g userstore.Grant, client userstore.Client, roles []
 func (i *Issuer) effective(g userstore.Grant, client userstore.Client, roles []string, targets []Resource) []string {
 	out, about := make([]string, 0, len(g.Scopes)), i.targetsOrDefaults(targets)
 	for _, s := range g.Scopes {
-		if i.mayHold(client, about, s) && (s != ScopeAdmin || i.holdsAdmin(g, client, roles)) && i.accepts(targets, s) {
+		if i.mayHold(client, about, s) && (s != userstore.ScopeAdmin || i.holdsAdmin(g, client, roles)) && i.accepts(targets, s) {
 			out = append(out, s)
 		}
 	}

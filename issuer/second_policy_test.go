@@ -44,7 +44,7 @@ func TestPoliciesMeetOldGrants(t *testing.T) {
 			what := fmt.Sprintf("policy %q, admin %v, a factor since then %v", c.policy, c.admin, c.late)
 			roles, scope := []string(nil), "profile"
 			if c.admin {
-				roles, scope = []string{issuer.RoleAdmin}, "profile admin"
+				roles, scope = []string{userstore.RoleAdmin}, "profile admin"
 			}
 			o := w.owner(roles...)
 			r, narrowed := old(o, scope), old(o, scope)
@@ -88,7 +88,7 @@ func TestPoliciesMeetOldGrants(t *testing.T) {
 		}
 		// Scope admin with two factors, and in no other way.
 		w.Accounts.SecondFactor = userstore.SecondFactorAdmins
-		o := w.withPasskey(w.withApp(w.owner(issuer.RoleAdmin)), false)
+		o := w.withPasskey(w.withApp(w.owner(userstore.RoleAdmin)), false)
 		r, err := w.LoginSecond(t.Context(), w.firstStep(o, "profile admin"), w.proof(o))
 		w.must(err)
 		for name, token := range map[string]string{"issued": r.AccessToken, "refreshed": w.refreshed(r.RefreshToken).AccessToken} {

@@ -35,7 +35,7 @@ func (i *Issuer) demanded(p Pending) (s stepUp) {
 			}
 		}
 	}
-	if slices.Contains(p.Scopes, ScopeAdmin) && i.adminNeedsTwo() {
+	if slices.Contains(p.Scopes, userstore.ScopeAdmin) && i.adminNeedsTwo() {
 		return stepUp{userstore.TwoFactors, true}
 	}
 	for _, wish := range [][]string{wanted, p.ACRValues} {

@@ -81,7 +81,7 @@ func TestStrengthThatARequestAsksFor(t *testing.T) {
 	essential := func(values string) string { return `{"id_token":{"acr":{"essential":true,` + values + `}}}` }
 	eachSecond(t, func(t *testing.T, w *world) {
 		weak, app := w.owner(), w.withApp(w.owner())
-		admin := w.withApp(w.owner(issuer.RoleAdmin))
+		admin := w.withApp(w.owner(userstore.RoleAdmin))
 		trusted := func(o *owner) *issuer.Browser { // a session of the password alone
 			b, _, err := w.StartProvedSession(t.Context(), userstore.User{ID: o.ID, PasswordHash: o.PasswordHash,
 				FactorVersion: o.FactorVersion}, w.clock.Now(), issuer.PageLogin{})

@@ -51,6 +51,7 @@ var (
 // section 5.2, or Unavailable, Overloaded, RateLimited, ServerError.
 func (i *Issuer) Token(ctx context.Context, r TokenRequest) (TokenResponse, error) {
 	response, err := i.token(ctx, r)
+	i.Counts.request(r.GrantType, err)
 	if err == nil {
 		return response, nil
 	}

@@ -125,7 +125,7 @@ var reservedClaims = []string{
 // Check returns what is wrong with a custom claim; nil: nothing.
 func (c CustomClaim) Check() error {
 	switch {
-	case c.Name == "" || len(c.Name) > 128 || !isScopeToken(c.Name):
+	case c.Name == "" || len(c.Name) > 128 || !userstore.IsScopeToken(c.Name):
 		return fmt.Errorf("a claim needs a name of 1 to 128 visible ASCII characters")
 	case slices.ContainsFunc(append([]string{"roles"}, reservedClaims...), func(name string) bool {
 		return c.Name != name && strings.EqualFold(c.Name, name)
@@ -145,7 +145,7 @@ func (c CustomClaim) Check() error {
 		return fmt.Errorf("the claim %s cannot come from %s: use roles, is_staff or a standard claim such as email", c.Name, c.From)
 	case len(c.In) == 0:
 		return fmt.Errorf("the claim %s is nowhere: set in to access_token, id_token, userinfo", c.Name)
-	case c.Scope != "" && !isScopeToken(c.Scope):
+	case c.Scope != "" && !userstore.IsScopeToken(c.Scope):
 		return fmt.Errorf("the claim %s asks for a scope that is no scope", c.Name)
 	}
 	for _, in := range c.In {
@@ -218,7 +218,7 @@ func (i *Issuer) needsUser(a Authorization) bool {
 		return true
 	}
 	return len(claimsRequestOf(a.Grant.Claims).IDToken) > 0 ||
-		a.wantsClaims() && slices.Contains(a.Scopes, scopeOpenID)
+		a.wantsClaims() && slices.Contains(a.Scopes, userstore.ScopeOpenID)
 }
 
 // claimsRequestOf returns the claims request of a grant. It was parsed strictly before it was

@@ -3,6 +3,8 @@ package issuer
 import (
 	"context"
 	"slices"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 var errNoOpenID = refuse(InsufficientScope, "The access token does not have the scope openid: sign in again and ask for it.")
@@ -20,7 +22,7 @@ func (i *Issuer) Userinfo(ctx context.Context, raw string) (Answer, error) {
 		return Answer{}, errNoUser
 	}
 	scopes := i.scopesOf(live)
-	if !slices.Contains(scopes, scopeOpenID) {
+	if !slices.Contains(scopes, userstore.ScopeOpenID) {
 		return Answer{}, errNoOpenID
 	}
 	user, client := live.view.User, live.view.Client

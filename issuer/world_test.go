@@ -68,7 +68,7 @@ func newWorld(tb testing.TB, db *sqlstore.DB) *world {
 	tb.Cleanup(func() { w.log.holdNoSecret(tb) })
 	w.replica()
 	w.alice = w.user("alice@example.test")
-	w.root = w.user("root@example.test", issuer.RoleAdmin)
+	w.root = w.user("root@example.test", userstore.RoleAdmin)
 	w.client(userstore.Client{ID: "app", AuthMethod: userstore.AuthNone, FirstParty: true,
 		GrantTypes: []string{"refresh_token"}, Resources: []string{apiURI, filesURI, openURI}})
 	return w

@@ -1,6 +1,9 @@
 package keys
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // LoadView reads the store into this manager's view, as each poll of a running server does, and
 // changes nothing: for a command that must answer as the server would. It needs Store, Policy, Now
@@ -22,4 +25,20 @@ func (m *Manager) Current() (Report, bool) {
 		return Report{}, false
 	}
 	return report(v.set.ring, m.Policy, v.instant(m.now())), true
+}
+
+// Freshness says how well this replica knows the key set.
+type Freshness struct {
+	Age    time.Duration // since this replica began to read the store last
+	Offset time.Duration // this replica's clock minus the database's, as last compared
+}
+
+// Freshness returns it from memory, for metrics. False before Start.
+func (m *Manager) Freshness() (Freshness, bool) {
+	v := m.view.Load()
+	if v == nil {
+		return Freshness{}, false
+	}
+	now := m.Now()
+	return Freshness{Age: max(0, now.Round(0).Sub(v.readAt), now.Sub(v.readAt)), Offset: v.offset}, true
 }

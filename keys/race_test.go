@@ -124,7 +124,11 @@ func TestF21RotationRace(t *testing.T) {
 		c := startClock()
 		all := managers(t, db, c, 3)
 		together(t, all, func(m *keys.Manager) error { return m.Start(t.Context()) })
-		for round := range 30 {
+		rounds := 30
+		if n, thorough := rotations(t); thorough {
+			rounds = n
+		}
+		for round := range rounds {
 			if round%2 == 0 { // rotation is due in the same instant
 				c.move(720 * time.Hour)
 				together(t, all, func(m *keys.Manager) error { return m.Step(t.Context()) })

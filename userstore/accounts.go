@@ -49,6 +49,7 @@ type Accounts struct {
 	Now         func() time.Time
 	NewID       func() string // 128 random bits, base64url
 	Log         *slog.Logger  // nil: nothing is logged
+	Counts      *Counts       // of logins and sign-ups; nil: nothing is counted
 	MinPassword int           // in characters; 0: 15, as NIST requires of a password that is the only factor
 	// Service is the name that people know the service by, such as the issuer's host and port. No
 	// password may consist of it.
@@ -156,7 +157,7 @@ func (a *Accounts) RegisterByOperator(ctx context.Context, n OperatorUser) (User
 // newUser makes a user of what a sign-up or an operator typed, and validates it.
 func (a *Accounts) newUser(n OperatorUser, now time.Time) (User, error) {
 	u := User{
-		ID:            commandLineID(a.NewID),
+		ID:            CommandLineID(a.NewID),
 		Email:         n.Email,
 		Username:      n.Username,
 		EmailVerified: n.EmailVerified,
@@ -168,20 +169,20 @@ func (a *Accounts) newUser(n OperatorUser, now time.Time) (User, error) {
 		UpdatedAt:     now,
 		Version:       1,
 	}
-	var fs faults
+	var fs Faults
 	u.normalise(&fs, "username", "")
 	if u.Claims.PhoneNumberVerified {
-		fs.add("phone_number_verified", fault{CodeNotAllowed, "A phone number cannot be declared verified."})
+		fs.Add("phone_number_verified", Fault{CodeNotAllowed, "A phone number cannot be declared verified."})
 	}
 	switch {
 	case !n.Invite:
-		fs.add("password", checkNew(n.Password, a.minPassword(), u, a.Service))
+		fs.Add("password", checkNew(n.Password, a.minPassword(), u, a.Service))
 	case n.Password != "":
-		fs.add("password", fault{CodeNotAllowed, "An invited user chooses the password; leave it out."})
+		fs.Add("password", Fault{CodeNotAllowed, "An invited user chooses the password; leave it out."})
 	case a.NoMail:
-		fs.add("invite", fault{CodeNotAllowed, "There is no mail to invite anybody by."})
+		fs.Add("invite", Fault{CodeNotAllowed, "There is no mail to invite anybody by."})
 	}
-	return u, fs.err()
+	return u, fs.Err()
 }
 
 func (a *Accounts) register(
@@ -232,9 +233,9 @@ func (a *Accounts) register(
 
 // hashNew hashes the password of a new account, which no breach may know.
 func (a *Accounts) hashNew(ctx context.Context, password string) (string, error) {
-	var fs faults
-	fs.add("password", a.checkBreach(ctx, password))
-	if err := fs.err(); err != nil {
+	var fs Faults
+	fs.Add("password", a.checkBreach(ctx, password))
+	if err := fs.Err(); err != nil {
 		return "", err
 	}
 	return a.Hasher.Hash(ctx, password)
@@ -269,7 +270,7 @@ func (a *Accounts) EditByOperator(ctx context.Context, userID string, edit func(
 
 func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) error, operator bool) (User, error) {
 	var edited User
-	err := retry(ctx, editTries, "edit account", func() error {
+	err := Retry(ctx, editTries, "edit account", func() error {
 		old, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
 			return err
@@ -339,7 +340,7 @@ func (a *Accounts) checkEdit(old User, u *User) error {
 		!u.CreatedAt.Equal(old.CreatedAt) || !u.LastLoginAt.Equal(old.LastLoginAt) {
 		return errors.New("edit account: id, version, password and their times are not changed by Edit")
 	}
-	var fs faults
+	var fs Faults
 	u.normalise(&fs, "preferred_username", old.UsernameKey)
 	// Compare what was typed and not the keys: two addresses can share a key (straße@, strasse@)
 	// and still be two mailboxes, of which only one was verified.
@@ -349,9 +350,9 @@ func (a *Accounts) checkEdit(old User, u *User) error {
 	if u.Claims.PhoneNumber != old.Claims.PhoneNumber {
 		u.Claims.PhoneNumberVerified = false
 	} else if u.Claims.PhoneNumberVerified && !old.Claims.PhoneNumberVerified {
-		fs.add("phone_number_verified", fault{CodeNotAllowed, "A phone number cannot be declared verified."})
+		fs.Add("phone_number_verified", Fault{CodeNotAllowed, "A phone number cannot be declared verified."})
 	}
-	return fs.err()
+	return fs.Err()
 }
 
 // Find reads the user that an operator names: by email when name holds an @, else by id, else by a
@@ -388,24 +389,24 @@ func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 // normalise fills in the keys and validates everything but the password. nameField is the caller's
 // name of the username field. had is the key of the account's present username, which the account
 // may keep.
-func (u *User) normalise(fs *faults, nameField, had string) {
+func (u *User) normalise(fs *Faults, nameField, had string) {
 	u.tidy()
 	display, key, f := canonicalEmail(u.Email)
-	if fs.add("email", f); f == (fault{}) {
+	if fs.Add("email", f); f == (Fault{}) {
 		u.Email, u.EmailKey = display, key
 	}
 	u.UsernameKey = ""
 	if u.Username != "" {
 		display, key, f := canonicalUsername(u.Username)
-		if f == (fault{}) && key != had && likeSubject(display, key) {
+		if f == (Fault{}) && key != had && likeSubject(display, key) {
 			f = errLikeSubject
 		}
-		if fs.add(nameField, f); f == (fault{}) {
+		if fs.Add(nameField, f); f == (Fault{}) {
 			u.Username, u.UsernameKey = display, key
 		}
 	}
 	u.Claims.validate(fs)
-	fs.add("roles", validRoles(u.Roles))
+	fs.Add("roles", validRoles(u.Roles))
 }
 
 // tidy sorts the roles, and gives empty roles and an empty address one form.
@@ -430,9 +431,9 @@ func (u User) clone() User {
 	return u
 }
 
-// commandLineID returns a new id that begins with a letter or digit: on a command line, an id that
+// CommandLineID returns a new id that begins with a letter or digit: on a command line, an id that
 // begins with a dash looks like a flag.
-func commandLineID(newID func() string) string {
+func CommandLineID(newID func() string) string {
 	for {
 		if id := newID(); !strings.HasPrefix(id, "-") && !strings.HasPrefix(id, "_") {
 			return id

@@ -54,7 +54,7 @@ func TestRegisterReportsAllFaultsAndStoresNothing(t *testing.T) {
 			"address.country invalid",
 			"phone_number_verified not_allowed", "password too_short"}
 		if got := fields(t, err); !reflect.DeepEqual(got, want) {
-			t.Errorf("U-39 faults %v, want %v", got, want)
+			t.Errorf("U-39 Faults %v, want %v", got, want)
 		}
 		for name, n := range map[string]userstore.NewUser{
 			"nothing":                      {},
@@ -348,4 +348,19 @@ func (l *leaving) LoginView(
 ) (userstore.User, bool, userstore.Client, error) {
 	defer l.leave()
 	return l.Store.LoginView(context.Background(), login, clientID)
+}
+
+// TestIDsThatAreMadeCanBeNamedOnACommandLine: an id that begins with - would be taken for a flag.
+func TestIDsThatAreMadeCanBeNamedOnACommandLine(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ids := []string{"--help", "-B", "ok"}
+		w.NewID = func() string {
+			id := ids[0]
+			ids = ids[1:]
+			return id
+		}
+		if u := w.alice(t); u.ID != "ok" {
+			t.Errorf("%q", u.ID)
+		}
+	})
 }

@@ -70,12 +70,13 @@ func (a *Accounts) Authenticate(
 func (a *Accounts) authenticate(
 	ctx context.Context, email, username, password string,
 	view func(Login) (User, bool, Client, error), checkClient func(Client) error,
-) (Verified, error) {
-	var fs faults
+) (_ Verified, err error) {
+	defer func() { a.Counts.login(err) }()
+	var fs Faults
 	login, name := Login{}, email+username
 	switch {
 	case email != "" && username != "":
-		fs.add("username", fault{CodeNotAllowed, "Send either email or username, not both."})
+		fs.Add("username", Fault{CodeNotAllowed, "Send either email or username, not both."})
 	case email != "":
 		login.EmailKey = impossibleKey
 		if key, ok := EmailKey(email); ok {
@@ -87,10 +88,10 @@ func (a *Accounts) authenticate(
 			login.UsernameKey, name = key, key
 		}
 	default:
-		fs.add("email", fault{CodeRequired, "An email address or a username is needed."})
+		fs.Add("email", Fault{CodeRequired, "An email address or a username is needed."})
 	}
-	fs.add("password", checkTyped(password))
-	if err := fs.err(); err != nil {
+	fs.Add("password", checkTyped(password))
+	if err := fs.Err(); err != nil {
 		return Verified{}, err
 	}
 
@@ -132,10 +133,10 @@ func (a *Accounts) authenticate(
 	}
 	switch {
 	case err == nil && !u.IsActive:
-		return Verified{}, a.Refuse(ctx, v, "account_disabled", ErrAccountDisabled)
+		return Verified{}, a.refuse(ctx, v, "account_disabled", ErrAccountDisabled)
 	case err == nil && !u.EmailVerified && a.Verification == VerificationRequired:
 		unverified := &NotVerifiedError{UserID: u.ID, Email: u.Email, emailKey: u.EmailKey}
-		return Verified{}, a.Refuse(ctx, v, "email_not_verified", unverified)
+		return Verified{}, a.refuse(ctx, v, "email_not_verified", unverified)
 	}
 	if err == nil {
 		v, err = a.secondStep(ctx, v, now)
@@ -175,7 +176,9 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 	if err == nil {
 		v.reservation.markReturned()
 	}
-	return audit.Stored(ctx, a.Log, a.afterSecond(ctx, v, err), s.Events...)
+	err = a.afterSecond(ctx, v, err)
+	a.Counts.loginEnded(v, err)
+	return audit.Stored(ctx, a.Log, err, s.Events...)
 }
 
 // Release returns the attempt of a login that did not complete although its proofs were right.
@@ -190,6 +193,11 @@ func (a *Accounts) Release(ctx context.Context, v Verified) {
 // and records the reason, a stable snake_case word, in the audit log. It returns answer, or the
 // error of the audit log: there is no refusal without its entry.
 func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string, answer error) error {
+	a.Counts.loginNotAllowed()
+	return a.refuse(ctx, v, reason, answer)
+}
+
+func (a *Accounts) refuse(ctx context.Context, v Verified, reason string, answer error) error {
 	a.Release(ctx, v)
 	e := audit.New(ctx, a.now(), audit.LoginFailed, audit.User(v.User.ID)).Failed(reason)
 	e.ClientID = v.Client.ID

@@ -83,7 +83,7 @@ var sequences = func() map[string]bool {
 
 // guessable refuses a password that is guessed first. service is the name of the service, in
 // addition to the name of this product.
-func guessable(password string, u User, service string) fault {
+func guessable(password string, u User, service string) Fault {
 	p := caseless(password)
 	plain := alphanumeric(p)
 	own := nameWords(u.Email, u.EmailKey, u.Username, u.UsernameKey, u.Claims.Name, u.Claims.GivenName,
@@ -96,17 +96,17 @@ func guessable(password string, u User, service string) fault {
 	}
 	switch {
 	case commonPasswords()[p]:
-		return fault{CodeTooCommon, "The password is one of the most common ones, which are tried first; choose another. A few words in a row are fine."}
+		return Fault{CodeTooCommon, "The password is one of the most common ones, which are tried first; choose another. A few words in a row are fine."}
 	case either(repeats), either(consists()):
-		return fault{CodeTooSimple, "The password is a repetition or a sequence, which is tried first; choose another. A few words in a row are fine."}
+		return Fault{CodeTooSimple, "The password is a repetition or a sequence, which is tried first; choose another. A few words in a row are fine."}
 	case either(consists(own...)):
-		return fault{CodeOwnName, "The password consists of the account's own names; choose another."}
+		return Fault{CodeOwnName, "The password consists of the account's own names; choose another."}
 	case either(consists(services...)):
-		return fault{CodeServiceName, "The password consists of the name of this service; choose another."}
+		return Fault{CodeServiceName, "The password consists of the name of this service; choose another."}
 	case either(func(s string) bool { return coverWithOneCommonWord(s, append(own, services...)) }):
-		return fault{CodeTooCommon, "The password is a common word with a repetition, a sequence or a name; choose another. A few words in a row are fine."}
+		return Fault{CodeTooCommon, "The password is a common word with a repetition, a sequence or a name; choose another. A few words in a row are fine."}
 	}
-	return fault{}
+	return Fault{}
 }
 
 // nameWords returns every name as a whole and every word of it, in the form in which they are

@@ -81,13 +81,13 @@ func TestU09WhatIsGuessedFirstIsRefused(t *testing.T) {
 		"the service's name in a sentence":              {"acme makes anvils", 15, ""},
 	} {
 		f := checkNew(c.password, c.least, ada, "login.acme.test:8080")
-		if f.code != c.code {
-			t.Errorf("U-09 %s: %q, want %q (%s)", name, f.code, c.code, f.message)
+		if f.Code != c.code {
+			t.Errorf("U-09 %s: %q, want %q (%s)", name, f.Code, c.code, f.Message)
 		}
-		if f.code != "" && f.message == "" {
+		if f.Code != "" && f.Message == "" {
 			t.Errorf("U-09 %s: refused without a reason", name)
 		}
-		if c.least == 15 && strings.Contains(f.message, c.password) {
+		if c.least == 15 && strings.Contains(f.Message, c.password) {
 			t.Errorf("U-09 %s: the reason repeats the password", name)
 		}
 	}
@@ -106,8 +106,8 @@ func TestU09TheServiceHasAPort(t *testing.T) {
 		{"id.acme.io:8443", "id.acme.io id.acme.io", CodeServiceName},
 		{"[2001:db8::1]:8443", "correct horse battery", ""},
 	} {
-		if f := checkNew(row.password, 14, ada, row.service); f.code != row.code {
-			t.Errorf("U-09 %s at %s: %q, want %q", row.password, row.service, f.code, row.code)
+		if f := checkNew(row.password, 14, ada, row.service); f.Code != row.code {
+			t.Errorf("U-09 %s at %s: %q, want %q", row.password, row.service, f.Code, row.code)
 		}
 	}
 }
@@ -130,10 +130,10 @@ func TestU09EveryCommonPasswordIsRefused(t *testing.T) {
 		for _, least := range []int{8, 15} {
 			f := checkNew(p, least, User{}, "")
 			switch short := utf8.RuneCountInString(p) < least; {
-			case short && f.code == CodeTooShort, !short && f.code == CodeTooCommon:
+			case short && f.Code == CodeTooShort, !short && f.Code == CodeTooCommon:
 				refused++
 			default:
-				t.Errorf("U-09 number %d, %q, least %d: %q", i+1, p, least, f.code)
+				t.Errorf("U-09 number %d, %q, least %d: %q", i+1, p, least, f.Code)
 			}
 		}
 	}
@@ -151,8 +151,8 @@ func TestRandomPasswordsAreAllowed(t *testing.T) {
 			for range 15 {
 				p.WriteByte(alphabet[source.IntN(len(alphabet))])
 			}
-			if f := checkNew(p.String(), 15, ada, "login.acme.test"); f.code != "" {
-				t.Errorf("%s: %s", p.String(), f.code)
+			if f := checkNew(p.String(), 15, ada, "login.acme.test"); f.Code != "" {
+				t.Errorf("%s: %s", p.String(), f.Code)
 			}
 		}
 	}

@@ -20,9 +20,9 @@ const breachTimeout = time.Second
 //
 // Without an answer the password is allowed, with one line in the log. The breach list is an
 // additional check, and an outage of it must not close sign-up.
-func (a *Accounts) checkBreach(ctx context.Context, password string) fault {
+func (a *Accounts) checkBreach(ctx context.Context, password string) Fault {
 	if a.BreachRange == nil {
-		return fault{}
+		return Fault{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, breachTimeout)
 	defer cancel()
@@ -39,13 +39,13 @@ func (a *Accounts) checkBreach(ctx context.Context, password string) fault {
 			if a.Log != nil {
 				a.Log.LogAttrs(ctx, slog.LevelWarn, "the breach check did not answer; the password was allowed without it", slog.Any("error", err))
 			}
-			return fault{}
+			return Fault{}
 		}
 		if listed(answer, digits[5:]) {
-			return fault{CodeBreached, "The password is known from a breach of another service; choose another, and change it wherever else it is used."}
+			return Fault{CodeBreached, "The password is known from a breach of another service; choose another, and change it wherever else it is used."}
 		}
 	}
-	return fault{}
+	return Fault{}
 }
 
 // listed reports whether suffix is among lines of the form SUFFIX:COUNT. Lines with a count of 0

@@ -35,14 +35,14 @@ func TestBreachedAsksByPrefixOnly(t *testing.T) {
 			asked = append(asked, prefix)
 			return c.answer, nil
 		}}
-		if f := a.checkBreach(t.Context(), "password"); f.code != c.code {
-			t.Errorf("%s: %q, want %q", name, f.code, c.code)
+		if f := a.checkBreach(t.Context(), "password"); f.Code != c.code {
+			t.Errorf("%s: %q, want %q", name, f.Code, c.code)
 		}
 		if strings.Join(asked, " ") != "5BAA6" {
 			t.Errorf("%s: asked for %q", name, asked)
 		}
 	}
-	if f := (&Accounts{}).checkBreach(t.Context(), "password"); f != (fault{}) {
+	if f := (&Accounts{}).checkBreach(t.Context(), "password"); f != (Fault{}) {
 		t.Errorf("without a list: %v", f)
 	}
 	// Both forms are checked, as typed and as hashed: ｐａｓｓｗｏｒｄ is hashed as "password".
@@ -52,7 +52,7 @@ func TestBreachedAsksByPrefixOnly(t *testing.T) {
 		}
 		return "", nil
 	}}
-	if f := a.checkBreach(t.Context(), "ｐａｓｓｗｏｒｄ"); f.code != CodeBreached {
+	if f := a.checkBreach(t.Context(), "ｐａｓｓｗｏｒｄ"); f.Code != CodeBreached {
 		t.Errorf("full-width: %v", f)
 	}
 }
@@ -78,7 +78,7 @@ func TestF37BreachListThatIsAwayHoldsNobodyUp(t *testing.T) {
 			a := &Accounts{Log: slog.New(slog.NewTextHandler(&log, nil)),
 				BreachRange: func(ctx context.Context, _ string) (string, error) { return "", c.answer(ctx) }}
 			start := time.Now()
-			if f := a.checkBreach(t.Context(), "ｐａｓｓｗｏｒｄ"); f != (fault{}) {
+			if f := a.checkBreach(t.Context(), "ｐａｓｓｗｏｒｄ"); f != (Fault{}) {
 				t.Errorf("F-37 %s: %v", name, f)
 			}
 			if took := time.Since(start); took != c.takes {

@@ -54,7 +54,9 @@ func (a *Accounts) StartSession(
 	if err == nil {
 		v.reservation.markReturned()
 	}
-	return audit.Stored(ctx, a.Log, a.afterSecond(ctx, v, err), events...)
+	err = a.afterSecond(ctx, v, err)
+	a.Counts.loginEnded(v, err)
+	return audit.Stored(ctx, a.Log, err, events...)
 }
 
 type deviceKey struct{}

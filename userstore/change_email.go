@@ -26,11 +26,11 @@ func (a *Accounts) BeginEmailChange(
 	if a.NoMail {
 		return "", ErrNoMail
 	}
-	var fs faults
+	var fs Faults
 	display, key, f := canonicalEmail(email)
-	fs.add("email", f)
+	fs.Add("email", f)
 	missing := p.check(&fs)
-	if err := fs.err(); err != nil {
+	if err := fs.Err(); err != nil {
 		return "", err
 	}
 	if missing != nil {
@@ -96,7 +96,7 @@ func (a *Accounts) ConfirmEmailChange(ctx context.Context, userID, sessionID str
 		// undo that in a week, when the owner's own link has ended.
 		e.Messages = a.notice(outbox.EmailChanged, p.user, now)
 	} else {
-		c.UndoID = commandLineID(a.NewID)
+		c.UndoID = CommandLineID(a.NewID)
 		e.Messages = []outbox.Message{{
 			ID: c.UndoID, Kind: outbox.UndoEmail, UserID: userID, To: c.From, Locale: p.user.Claims.Locale,
 			At: now, EndsAt: c.UndoEndsAt,

@@ -46,17 +46,8 @@ func (u User) auditFields() []audit.Change {
 }
 
 // changes lists the fields in which next differs from old.
-func changes(old, next User) []audit.Change { return differing(old.auditFields(), next.auditFields()) }
-
-// differing returns the fields of next whose values differ from those of old, which lists the same
-// fields in the same order.
-func differing(old, next []audit.Change) (out []audit.Change) {
-	for i, c := range next {
-		if c.Before = old[i].After; c.Before != c.After {
-			out = append(out, c)
-		}
-	}
-	return out
+func changes(old, next User) []audit.Change {
+	return audit.Differing(old.auditFields(), next.auditFields())
 }
 
 // privileges lists what distinguishes a new account from an ordinary one: flags and roles that were

@@ -23,10 +23,10 @@ const (
 
 // validate adds every fault of the claims to fs, under the claim's wire name. An empty claim is
 // absent.
-func (c Claims) validate(fs *faults) {
+func (c Claims) validate(fs *Faults) {
 	for _, x := range []struct {
 		field, value string
-		check        func(string) fault
+		check        func(string) Fault
 	}{
 		{"name", c.Name, text},
 		{"given_name", c.GivenName, text},
@@ -43,7 +43,7 @@ func (c Claims) validate(fs *faults) {
 		{"phone_number", c.PhoneNumber, phoneNumber},
 	} {
 		if x.value != "" {
-			fs.add(x.field, x.check(x.value))
+			fs.Add(x.field, x.check(x.value))
 		}
 	}
 	if c.Address == nil {
@@ -51,7 +51,7 @@ func (c Claims) validate(fs *faults) {
 	}
 	for _, x := range []struct {
 		field, value string
-		check        func(string) fault
+		check        func(string) Fault
 	}{
 		{"address.formatted", c.Address.Formatted, lines},
 		{"address.street_address", c.Address.StreetAddress, lines},
@@ -61,33 +61,33 @@ func (c Claims) validate(fs *faults) {
 		{"address.country", c.Address.Country, text},
 	} {
 		if x.value != "" {
-			fs.add(x.field, x.check(x.value))
+			fs.Add(x.field, x.check(x.value))
 		}
 	}
 }
 
 // text checks one line that people read. Markup in it is ordinary text; every page that shows it
 // escapes it.
-func text(s string) fault { return checkLine(s, maxText, "") }
+func text(s string) Fault { return checkLine(s, maxText, "") }
 
 // lines checks text that may hold line breaks of either kind (OIDC Core section 5.1.1).
-func lines(s string) fault { return checkLine(s, maxLines, "\r\n") }
+func lines(s string) Fault { return checkLine(s, maxLines, "\r\n") }
 
-func checkLine(s string, most int, controls string) fault {
+func checkLine(s string, most int, controls string) Fault {
 	switch {
 	case len(s) > most*utf8.UTFMax || utf8.RuneCountInString(s) > most:
-		return fault{CodeTooLong, fmt.Sprintf("This is too long; %d characters are the most.", most)}
+		return Fault{CodeTooLong, fmt.Sprintf("This is too long; %d characters are the most.", most)}
 	case !utf8.ValidString(s):
-		return fault{CodeInvalid, "This is not valid UTF-8."}
+		return Fault{CodeInvalid, "This is not valid UTF-8."}
 	}
 	for _, r := range s {
 		switch {
 		case strings.ContainsRune(controls, r):
 		case unicode.IsControl(r), unicode.In(r, unicode.Zl, unicode.Zp), reordering(r):
-			return fault{CodeInvalid, "This holds a control character; remove it."}
+			return Fault{CodeInvalid, "This holds a control character; remove it."}
 		}
 	}
-	return fault{}
+	return Fault{}
 }
 
 // reordering reports whether r reorders the text after it. With such a character a name could
@@ -98,11 +98,11 @@ func reordering(r rune) bool {
 
 // webPage checks an absolute http(s) URL. Other schemes, above all javascript:, become scripts in
 // the first page that links them.
-func webPage(s string) fault {
-	if f := checkLine(s, maxURL, ""); f != (fault{}) {
+func webPage(s string) Fault {
+	if f := checkLine(s, maxURL, ""); f != (Fault{}) {
 		return f
 	}
-	bad := fault{CodeInvalid, "This is not a web address; write it like https://example.com/me."}
+	bad := Fault{CodeInvalid, "This is not a web address; write it like https://example.com/me."}
 	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"<>\\^`{|}", r) }) {
 		return bad // RFC 3986 does not allow these, and browsers read them differently
 	}
@@ -115,54 +115,54 @@ func webPage(s string) fault {
 			return bad
 		}
 	}
-	return fault{}
+	return Fault{}
 }
 
 var birthdateForm = regexp.MustCompile(`^[0-9]{4}(-[0-9]{2}-[0-9]{2})?$`)
 
 // birthdate checks YYYY-MM-DD, 0000-MM-DD when the year is left out, or YYYY (OIDC Core section
 // 5.1).
-func birthdate(s string) fault {
-	bad := fault{CodeInvalid, "A birthdate is written 1984-02-29, 0000-02-29 without the year, or 1984."}
+func birthdate(s string) Fault {
+	bad := Fault{CodeInvalid, "A birthdate is written 1984-02-29, 0000-02-29 without the year, or 1984."}
 	if !birthdateForm.MatchString(s) || s == "0000" {
 		return bad
 	}
 	if len(s) == len("2006") {
-		return fault{}
+		return Fault{}
 	}
 	if _, err := time.Parse(time.DateOnly, s); err != nil { // 0000 is a leap year: February 29 passes
 		return bad
 	}
-	return fault{}
+	return Fault{}
 }
 
 var zoneForm = regexp.MustCompile(`^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$`)
 
 // zoneinfo checks only the form of a time zone: which zones exist depends on the host's tables.
-func zoneinfo(s string) fault {
+func zoneinfo(s string) Fault {
 	if len(s) > maxWord || !zoneForm.MatchString(s) {
-		return fault{CodeInvalid, "A time zone is written as in the tz database, like Europe/Paris."}
+		return Fault{CodeInvalid, "A time zone is written as in the tz database, like Europe/Paris."}
 	}
-	return fault{}
+	return Fault{}
 }
 
 // locale checks a BCP 47 tag of known parts. (OIDC Core says to expect en_US from other parties,
 // not to write it.)
-func locale(s string) fault {
+func locale(s string) Fault {
 	if len(s) <= maxWord && !strings.Contains(s, "_") {
 		if _, err := language.Parse(s); err == nil {
-			return fault{}
+			return Fault{}
 		}
 	}
-	return fault{CodeInvalid, "A locale is a BCP 47 language tag, like en-US."}
+	return Fault{CodeInvalid, "A locale is a BCP 47 language tag, like en-US."}
 }
 
 var phoneForm = regexp.MustCompile(`^\+[0-9]([ ().-]*[0-9])*(;ext=[0-9]{1,10})?$`)
 
 // phoneNumber checks an E.164 number with the punctuation that people use, and an extension as in
 // RFC 3966: the two forms that OIDC Core section 5.1 recommends.
-func phoneNumber(s string) fault {
-	bad := fault{CodeInvalid, "A phone number begins with + and the country, like +1 (425) 555-1212."}
+func phoneNumber(s string) Fault {
+	bad := Fault{CodeInvalid, "A phone number begins with + and the country, like +1 (425) 555-1212."}
 	if len(s) > maxWord || !phoneForm.MatchString(s) {
 		return bad
 	}
@@ -176,7 +176,7 @@ func phoneNumber(s string) fault {
 	if digits < 7 || digits > 15 { // E.164 section 6.2.1
 		return bad
 	}
-	return fault{}
+	return Fault{}
 }
 
 var roleForm = regexp.MustCompile(`^[a-z][a-z0-9._:-]*$`)
@@ -184,14 +184,14 @@ var roleForm = regexp.MustCompile(`^[a-z][a-z0-9._:-]*$`)
 const maxRoles = 64
 
 // validRoles checks names of roles. They become values in tokens and words on command lines.
-func validRoles(roles []string) fault {
+func validRoles(roles []string) Fault {
 	if len(roles) > maxRoles {
-		return fault{CodeTooLong, fmt.Sprintf("An account has at most %d roles.", maxRoles)}
+		return Fault{CodeTooLong, fmt.Sprintf("An account has at most %d roles.", maxRoles)}
 	}
 	for _, r := range roles {
 		if len(r) > maxWord || !roleForm.MatchString(r) {
-			return fault{CodeInvalid, "A role is a lower-case letter, then letters, digits and . _ : -, 64 at most."}
+			return Fault{CodeInvalid, "A role is a lower-case letter, then letters, digits and . _ : -, 64 at most."}
 		}
 	}
-	return fault{}
+	return Fault{}
 }

@@ -24,7 +24,7 @@ func TestClaimsAccepted(t *testing.T) {
 		"200 characters of four bytes":   {Name: strings.Repeat("😀", 200)},
 		"an empty address":               {Address: &Address{}},
 	} {
-		var fs faults
+		var fs Faults
 		if c.validate(&fs); len(fs) != 0 {
 			t.Errorf("%s: %v", name, fs)
 		}
@@ -38,7 +38,7 @@ func TestClaimsReportEveryFaultAtOnce(t *testing.T) {
 		Gender: bad, Birthdate: bad, Zoneinfo: bad, Locale: bad, PhoneNumber: bad,
 		Address: &Address{Formatted: bad, StreetAddress: bad, Locality: bad, Region: bad, PostalCode: bad, Country: bad},
 	}
-	var fs faults
+	var fs Faults
 	c.validate(&fs)
 	var want []string // the wire names, from the tags: a claim that is added and not checked fails here
 	fields := func(v any, prefix string) {
@@ -59,9 +59,9 @@ func TestClaimsReportEveryFaultAtOnce(t *testing.T) {
 		}
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("U-39 faults of %v, want %v", got, want)
+		t.Errorf("U-39 Faults of %v, want %v", got, want)
 	}
-	err := fs.err()
+	err := fs.Err()
 	if err == nil || !strings.Contains(err.Error(), "address.country: ") || strings.Contains(err.Error(), bad) {
 		t.Errorf("said: %v", err)
 	}
@@ -84,8 +84,8 @@ func TestU39Text(t *testing.T) {
 		"1 MiB of invalid UTF-8":   {strings.Repeat("\xff", 1<<20), CodeTooLong},
 		"200 characters":           {strings.Repeat("ü", 200), ""},
 	} {
-		if f := text(c.value); f.code != c.code {
-			t.Errorf("U-39 %s: %q, want %q", name, f.code, c.code)
+		if f := text(c.value); f.Code != c.code {
+			t.Errorf("U-39 %s: %q, want %q", name, f.Code, c.code)
 		}
 	}
 	for value, code := range map[string]string{
@@ -95,8 +95,8 @@ func TestU39Text(t *testing.T) {
 		strings.Repeat("a", 1000):  "",
 		strings.Repeat("a", 1001):  CodeTooLong,
 	} {
-		if f := lines(value); f.code != code {
-			t.Errorf("lines %.20q: %q, want %q", value, f.code, code)
+		if f := lines(value); f.Code != code {
+			t.Errorf("lines %.20q: %q, want %q", value, f.Code, code)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func TestU39WebPage(t *testing.T) {
 	for _, s := range []string{"https://example.com", "http://example.com/",
 		"HTTPS://EXAMPLE.com:8443/a/b.png?x=1&y=%20#z",
 		"https://bücher.example/ä", "http://[2001:db8::1]/", "https://example.com/" + strings.Repeat("a", 1980)} {
-		if f := webPage(s); f != (fault{}) {
+		if f := webPage(s); f != (Fault{}) {
 			t.Errorf("%.40q: %v", s, f)
 		}
 	}
@@ -124,7 +124,7 @@ func TestU39WebPage(t *testing.T) {
 		"https://example.com/%zz",
 		"https://example.com/" + strings.Repeat("a", 1981),
 	} {
-		if f := webPage(s); f == (fault{}) {
+		if f := webPage(s); f == (Fault{}) {
 			t.Errorf("U-39 %.60q was accepted", s)
 		}
 	}
@@ -132,7 +132,7 @@ func TestU39WebPage(t *testing.T) {
 
 func TestForms(t *testing.T) {
 	for name, c := range map[string]struct {
-		check     func(string) fault
+		check     func(string) Fault
 		good, bad []string
 	}{
 		"birthdate": {birthdate,
@@ -159,12 +159,12 @@ func TestForms(t *testing.T) {
 				"+1" + strings.Repeat(" ", 60) + "4255551212"}},
 	} {
 		for _, s := range c.good {
-			if f := c.check(s); f != (fault{}) {
+			if f := c.check(s); f != (Fault{}) {
 				t.Errorf("%s %q: %v", name, s, f)
 			}
 		}
 		for _, s := range c.bad {
-			if f := c.check(s); f.code != CodeInvalid || f.message == "" {
+			if f := c.check(s); f.Code != CodeInvalid || f.Message == "" {
 				t.Errorf("%s %q: %+v", name, s, f)
 			}
 		}
@@ -187,8 +187,8 @@ func TestRoles(t *testing.T) {
 		"65 characters":         {[]string{strings.Repeat("a", 65)}, CodeInvalid},
 		"65 roles":              {make([]string, 65), CodeTooLong},
 	} {
-		if f := validRoles(c.roles); f.code != c.code {
-			t.Errorf("%s: %q, want %q", name, f.code, c.code)
+		if f := validRoles(c.roles); f.Code != c.code {
+			t.Errorf("%s: %q, want %q", name, f.Code, c.code)
 		}
 	}
 }

@@ -151,6 +151,12 @@ const (
 	PKCEOptional = "optional"
 )
 
+// Values of ClientMetadata.ApplicationType.
+const (
+	ApplicationWeb    = "web"
+	ApplicationNative = "native"
+)
+
 // RequestObjectUnsigned, as RequestObjectAlg, allows request objects without a signature.
 const RequestObjectUnsigned = jose.None
 
@@ -170,3 +176,22 @@ func (c Client) Public() bool { return c.AuthMethod == AuthNone }
 
 // Allows reports whether the client is registered for a grant type.
 func (c Client) Allows(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
+
+// HasLogoutURI reports whether the client hears of logouts, by its server or by a frame in a
+// browser.
+func (c *Client) HasLogoutURI() bool {
+	return c.BackchannelLogoutURI != "" || c.FrontchannelLogoutURI != ""
+}
+
+// Stored reports whether the client has a row.
+func (c Client) Stored() bool { return c.Version > 0 }
+
+// DocumentServes is how long the last good document of a client is used for new logins while no
+// other one can be had.
+const DocumentServes = 24 * time.Hour
+
+// DocumentLost reports whether no good metadata document of the client was had for so long that no
+// login begins with the last one any more.
+func (c Client) DocumentLost(now time.Time) bool {
+	return c.Kind == KindMetadata && now.Sub(c.DocumentAt) >= DocumentServes
+}

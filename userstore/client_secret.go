@@ -27,9 +27,9 @@ func ClientSecretHash(secret string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// chosenSecret reports whether hash is of a secret that an operator chose: a PHC string begins with
-// $, which base64url does not contain.
-func chosenSecret(hash string) bool { return strings.HasPrefix(hash, "$") }
+// SecretChosen reports whether an operator chose the client's secret: a PHC string begins with $,
+// which base64url does not contain.
+func (c Client) SecretChosen() bool { return strings.HasPrefix(c.SecretHash, "$") }
 
 // clientLimit bounds wrong secrets of one client from one network. There is no budget over all
 // networks: a stranger could use it up to lock the client out.
@@ -39,7 +39,7 @@ var clientLimit = Limit{Free: 10, Window: 15 * time.Minute}
 // generated secret, or for a chosen one that this process verified before. After false,
 // CheckClientSecret has to decide.
 func (a *Accounts) KnowsClientSecret(c Client, secret string) bool {
-	if chosenSecret(c.SecretHash) {
+	if c.SecretChosen() {
 		return a.proved.has(c, secret)
 	}
 	return subtle.ConstantTimeCompare([]byte(ClientSecretHash(secret)), []byte(c.SecretHash)) == 1
@@ -74,7 +74,7 @@ func (a *Accounts) CheckClientSecret(ctx context.Context, at ClientAttempt, secr
 	}
 	defer reservation.giveBack(ctx) // does nothing after a wrong secret
 	hash := ""
-	if at.Refused == "" && chosenSecret(at.Client.SecretHash) {
+	if at.Refused == "" && at.Client.SecretChosen() {
 		hash = at.Client.SecretHash
 	}
 	ok, _, err := a.Hasher.Secrets.Verify(ctx, hash, secret)

@@ -2,6 +2,8 @@ package userstore
 
 import (
 	"time"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // CodeHash is the SHA-256 of an authorization code, so that a copy of the store cannot redeem any.
@@ -83,4 +85,10 @@ type Redeem struct {
 
 	IdleSince    time.Time // grants not rotated since are not live; zero: all are live
 	NoAppSession bool      // as StartGrant.NoAppSession, by the client of CodeView
+}
+
+// NewClient is the row of a client that comes with a code: see Code.NewClient.
+type NewClient struct {
+	Client Client
+	Event  audit.Event // stored if the row is made
 }

@@ -13,28 +13,28 @@ import (
 // new_password.
 func (a *Accounts) ChangePassword(ctx context.Context, userID string, p Proof, next, keep string) error {
 	var hash string
-	return retry(ctx, actTries, "change password", func() error {
+	return Retry(ctx, ActTries, "change password", func() error {
 		u, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
 			return err
 		}
-		var fs faults
+		var fs Faults
 		if err := p.check(&fs); err != nil {
 			return err
 		}
 		if u.SecondFactor && p.Password == "" { // a new password takes both
 			return ErrProofRequired
 		}
-		fs.add("new_password", checkNew(next, a.minPassword(), u, a.Service))
-		if err := fs.err(); err != nil {
+		fs.Add("new_password", checkNew(next, a.minPassword(), u, a.Service))
+		if err := fs.Err(); err != nil {
 			return err
 		}
 		if err := a.proves(ctx, u, p); err != nil {
 			return err
 		}
 		if hash == "" {
-			fs.add("new_password", a.checkBreach(ctx, next))
-			if err := fs.err(); err != nil {
+			fs.Add("new_password", a.checkBreach(ctx, next))
+			if err := fs.Err(); err != nil {
 				return err
 			}
 			if hash, err = a.Hasher.Hash(ctx, next); err != nil {
@@ -63,13 +63,13 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 	if err != nil {
 		return err
 	}
-	var fs faults
-	fs.add("password", checkNew(next, a.minPassword(), u, a.Service))
-	if err := fs.err(); err != nil {
+	var fs Faults
+	fs.Add("password", checkNew(next, a.minPassword(), u, a.Service))
+	if err := fs.Err(); err != nil {
 		return err
 	}
-	fs.add("password", a.checkBreach(ctx, next))
-	if err := fs.err(); err != nil {
+	fs.Add("password", a.checkBreach(ctx, next))
+	if err := fs.Err(); err != nil {
 		return err
 	}
 	hash, err := a.Hasher.Hash(ctx, next)

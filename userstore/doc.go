@@ -1,5 +1,5 @@
-// Package userstore keeps the accounts, the clients and the grants of Signet, and holds their
-// rules.
+// Package userstore keeps the accounts, the clients and the grants of Signet, and holds the rules of
+// accounts. The rules by which clients are registered are the package registration.
 //
 // The rules live here, once; a storage engine only moves rows. A call passes through:
 //

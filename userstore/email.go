@@ -22,7 +22,7 @@ const (
 // address, which no account can have.
 func EmailKey(email string) (key string, ok bool) {
 	_, key, f := canonicalEmail(email)
-	return key, f == fault{}
+	return key, f == Fault{}
 }
 
 // canonicalEmail reads an address as RFC 5321 and 6531 write it, without quoted local parts,
@@ -30,38 +30,38 @@ func EmailKey(email string) (key string, ok bool) {
 // what was typed, without surrounding spaces and with compatibility characters (full-width letters,
 // ligatures) written plainly: the address that is shown and mailed must be the address that was
 // compared.
-func canonicalEmail(typed string) (display, key string, f fault) {
+func canonicalEmail(typed string) (display, key string, f Fault) {
 	switch {
 	case typed == "":
-		return "", "", fault{CodeRequired, "An email address is needed."}
+		return "", "", Fault{CodeRequired, "An email address is needed."}
 	case len(typed) > 4*maxEmail: // long before any normalisation
-		return "", "", fault{CodeTooLong, "The email address is too long; 254 bytes are the most."}
+		return "", "", Fault{CodeTooLong, "The email address is too long; 254 bytes are the most."}
 	case !utf8.ValidString(typed):
-		return "", "", fault{CodeInvalid, "The email address is not valid UTF-8."}
+		return "", "", Fault{CodeInvalid, "The email address is not valid UTF-8."}
 	}
 	s := strings.Trim(typed, " ")
 	if invisible(s) {
-		return "", "", fault{CodeInvalid, "The email address holds a space or an invisible character; remove it."}
+		return "", "", Fault{CodeInvalid, "The email address holds a space or an invisible character; remove it."}
 	}
 	s = norm.NFKC.String(s)
 
 	local, domain, found := strings.Cut(s, "@")
 	if !found || local == "" || domain == "" || strings.Contains(domain, "@") {
-		return "", "", fault{CodeInvalid, "This is not an email address; write it like name@example.com."}
+		return "", "", Fault{CodeInvalid, "This is not an email address; write it like name@example.com."}
 	}
 	localKey := caseless(local)
 	if !validLocal(local) || !validLocal(localKey) {
-		return "", "", fault{CodeInvalid, "The part before the @ holds a character that email addresses do not have."}
+		return "", "", Fault{CodeInvalid, "The part before the @ holds a character that email addresses do not have."}
 	}
 	domainKey, ok := canonicalDomain(domain)
 	if !ok {
-		return "", "", fault{CodeInvalid, "The part after the @ is not a domain name."}
+		return "", "", Fault{CodeInvalid, "The part after the @ is not a domain name."}
 	}
 	key = localKey + "@" + domainKey
 	if len(s) > maxEmail || len(key) > maxEmail || len(local) > maxLocal || len(localKey) > maxLocal {
-		return "", "", fault{CodeTooLong, "The email address is too long; 254 bytes are the most, 64 before the @."}
+		return "", "", Fault{CodeTooLong, "The email address is too long; 254 bytes are the most, 64 before the @."}
 	}
-	return s, key, fault{}
+	return s, key, Fault{}
 }
 
 // validLocal reports whether s is a dot-atom (RFC 5322 section 3.2.3) whose characters beyond ASCII

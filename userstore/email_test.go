@@ -120,8 +120,8 @@ func TestEmailRefused(t *testing.T) {
 		"a mebibyte":                             {strings.Repeat("a", 1<<20), CodeTooLong},
 	} {
 		_, key, f := canonicalEmail(c.email)
-		if f.code != c.code || f.message == "" || key != "" {
-			t.Errorf("%s: code %q and key %q, want code %q", name, f.code, key, c.code)
+		if f.Code != c.code || f.Message == "" || key != "" {
+			t.Errorf("%s: code %q and key %q, want code %q", name, f.Code, key, c.code)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func TestEmailAccepted(t *testing.T) {
 			strings.Repeat("a", 64) + "@" + strings.Repeat(strings.Repeat("b", 45)+".", 4) + "tests"}, // 254
 	} {
 		display, key, f := canonicalEmail(typed)
-		if f != (fault{}) || display != want.display || key != want.key {
+		if f != (Fault{}) || display != want.display || key != want.key {
 			t.Errorf("%q: shown %q, key %q, %v; want %q, %q", typed, display, key, f, want.display, want.key)
 		}
 	}
@@ -156,9 +156,9 @@ func FuzzEmail(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
 		display, key, fa := canonicalEmail(typed)
-		if fa != (fault{}) {
-			if key != "" || display != "" || fa.message == "" {
-				t.Errorf("%q was refused with %q, %q, %q", typed, display, key, fa.message)
+		if fa != (Fault{}) {
+			if key != "" || display != "" || fa.Message == "" {
+				t.Errorf("%q was refused with %q, %q, %q", typed, display, key, fa.Message)
 			}
 			return
 		}

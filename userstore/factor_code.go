@@ -41,14 +41,14 @@ func (a *Accounts) RequestFactorCode(ctx context.Context, u User, session string
 // CheckFactorCode spends the code of the message that RequestFactorCode asked for in the session.
 // ErrTokenInvalid, ValidationError.
 func (a *Accounts) CheckFactorCode(ctx context.Context, u User, session, handle, code string) error {
-	var fs faults
+	var fs Faults
 	if handle == "" {
-		fs.add("handle", fault{CodeRequired, "Send the handle of the request for the code."})
+		fs.Add("handle", Fault{CodeRequired, "Send the handle of the request for the code."})
 	}
 	if code == "" {
-		fs.add("mail_code", fault{CodeRequired, "Send the code of the message."})
+		fs.Add("mail_code", Fault{CodeRequired, "Send the code of the message."})
 	}
-	if err := fs.err(); err != nil {
+	if err := fs.Err(); err != nil {
 		return err
 	}
 	p, err := a.present(ctx, outbox.FactorCode, Mailed{Handle: handle, Code: code, session: session}, "")

@@ -47,7 +47,7 @@ func (a *Accounts) BeginApp(ctx context.Context, u User) (BegunApp, error) {
 		return BegunApp{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	app := AuthenticatorApp{
-		ID: commandLineID(a.NewID), UserID: u.ID, Algorithm: key.Algorithm, Digits: key.Digits, Period: key.Period,
+		ID: CommandLineID(a.NewID), UserID: u.ID, Algorithm: key.Algorithm, Digits: key.Digits, Period: key.Period,
 		LastCounter: -1, CreatedAt: a.now(),
 	}
 	app.Sealed = factorseal.Seal(seal, u.ID, app.ID, key.Secret)

@@ -50,8 +50,8 @@ func (i *Importer) Import(
 	first := map[int]FirstFactors{}
 	var at []int
 	for n, u := range batch {
-		if f := unusableUsername(u.Username); f != (fault{}) && !i.Strict {
-			u.Username, done[n].UsernameFault = "", f.message
+		if f := unusableUsername(u.Username); f != (Fault{}) && !i.Strict {
+			u.Username, done[n].UsernameFault = "", f.Message
 		}
 		done[n].User, done[n].Err = i.Accounts.accountFrom(u)
 		if done[n].Err == nil {
@@ -105,7 +105,7 @@ func (i *Importer) store(ctx context.Context, users []User, first map[int]FirstF
 			}
 		}
 		var taken map[int]User
-		err := retry(ctx, actTries, "import accounts", func() (err error) {
+		err := Retry(ctx, ActTries, "import accounts", func() (err error) {
 			taken, err = i.Accounts.Store.CreateUsers(ctx, users, first, events...)
 			return err
 		})
@@ -150,12 +150,12 @@ func (i *Importer) store(ctx context.Context, users []User, first map[int]FirstF
 var importedID = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 
 // unusableUsername returns what is wrong with a username of another system.
-func unusableUsername(name string) fault {
+func unusableUsername(name string) Fault {
 	if name == "" {
-		return fault{}
+		return Fault{}
 	}
 	display, key, f := canonicalUsername(name)
-	if f == (fault{}) && likeSubject(display, key) {
+	if f == (Fault{}) && likeSubject(display, key) {
 		f = errLikeSubject
 	}
 	return f
@@ -165,11 +165,11 @@ func unusableUsername(name string) fault {
 func (a *Accounts) accountFrom(u User) (User, error) {
 	now := a.now()
 	u = u.clone()
-	var fs faults
+	var fs Faults
 	if u.ID == "" {
-		u.ID = commandLineID(a.NewID)
+		u.ID = CommandLineID(a.NewID)
 	} else if !importedID.MatchString(u.ID) {
-		fs.add("sub", fault{CodeInvalid, "An id has 16 to 64 letters, digits, - and _; leave it out to get one."})
+		fs.Add("sub", Fault{CodeInvalid, "An id has 16 to 64 letters, digits, - and _; leave it out to get one."})
 	}
 	u.normalise(&fs, "preferred_username", "")
 	if strings.HasPrefix(u.PasswordHash, "!") {
@@ -178,9 +178,9 @@ func (a *Accounts) accountFrom(u User) (User, error) {
 	if u.PasswordHash != "" {
 		switch err := a.Hasher.Accept(u.PasswordHash); {
 		case errors.Is(err, password.ErrCost):
-			fs.add("password_hash", fault{CodeNotAllowed, "The password hash asks for an absurd cost and would never be executed; leave it out and set a new password."})
+			fs.Add("password_hash", Fault{CodeNotAllowed, "The password hash asks for an absurd cost and would never be executed; leave it out and set a new password."})
 		case err != nil:
-			fs.add("password_hash", fault{CodeInvalid, "The password hash has no form that is known here; leave it out and set a new password."})
+			fs.Add("password_hash", Fault{CodeInvalid, "The password hash has no form that is known here; leave it out and set a new password."})
 		}
 	}
 	for _, x := range []struct {
@@ -197,9 +197,9 @@ func (a *Accounts) accountFrom(u User) (User, error) {
 		case x.t.IsZero():
 			*x.t = x.none
 		case x.t.Unix() < 0 || x.t.After(now.Add(24*time.Hour)):
-			fs.add(x.field, fault{CodeInvalid, "This instant is before 1970 or in the future."})
+			fs.Add(x.field, Fault{CodeInvalid, "This instant is before 1970 or in the future."})
 		}
 	}
 	u.Version = 1
-	return u, fs.err()
+	return u, fs.Err()
 }

@@ -19,15 +19,15 @@ type ImportedFactors struct {
 
 // check returns what is wrong with the factors, as a ValidationError.
 func (f ImportedFactors) check() error {
-	var fs faults
+	var fs Faults
 	switch {
 	case f.TOTP == nil && len(f.Recovery) > 0:
-		fs.add("recovery_codes", fault{CodeNotAllowed,
+		fs.Add("recovery_codes", Fault{CodeNotAllowed,
 			"Recovery codes stand in for a second factor, and the account has none."})
 	case f.TOTP != nil && f.TOTP.Validate() != nil:
-		fs.add("totp", fault{CodeInvalid, "The authenticator app cannot be checked here."})
+		fs.Add("totp", Fault{CodeInvalid, "The authenticator app cannot be checked here."})
 	}
-	return fs.err()
+	return fs.Err()
 }
 
 // sealImported returns what is stored of the factors of the user, which has an authenticator app.
@@ -37,7 +37,7 @@ func (a *Accounts) sealImported(userID string, f ImportedFactors) (FirstFactors,
 		return FirstFactors{}, err
 	}
 	app := AuthenticatorApp{
-		ID: commandLineID(a.NewID), UserID: userID, Algorithm: f.TOTP.Algorithm, Digits: f.TOTP.Digits,
+		ID: CommandLineID(a.NewID), UserID: userID, Algorithm: f.TOTP.Algorithm, Digits: f.TOTP.Digits,
 		Period: f.TOTP.Period, LastCounter: f.TOTP.LastCounter, CreatedAt: a.now(),
 	}
 	app.Sealed = factorseal.Seal(seal, userID, app.ID, f.TOTP.Secret)

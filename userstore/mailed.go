@@ -39,9 +39,9 @@ func (a *Accounts) requestMail(
 	ctx context.Context, kind outbox.Kind, from origin, email, browser string,
 ) (handle string, err error) {
 	display, key, f := canonicalEmail(email)
-	var fs faults
-	fs.add("email", f)
-	if err := fs.err(); err != nil {
+	var fs Faults
+	fs.Add("email", f)
+	if err := fs.Err(); err != nil {
 		return "", err
 	}
 	return a.storeRequest(ctx, kind, from, display, key, browser)
@@ -173,7 +173,7 @@ func (a *Accounts) invitation(ctx context.Context, u User) audit.Event {
 	now := a.now()
 	e := audit.New(ctx, now, audit.UserInvited, audit.User(u.ID))
 	e.Messages = []outbox.Message{{
-		ID: commandLineID(a.NewID), Kind: outbox.Invite, UserID: u.ID, To: u.Email, Locale: u.Claims.Locale,
+		ID: CommandLineID(a.NewID), Kind: outbox.Invite, UserID: u.ID, To: u.Email, Locale: u.Claims.Locale,
 		At: now, EndsAt: now.Add(inviteLasts),
 	}}
 	return e
@@ -233,7 +233,7 @@ func (a *Accounts) firstVerification(ctx context.Context, u User) (m []outbox.Me
 		return nil, "", err
 	}
 	const kind = outbox.VerifyEmail
-	r := secret.request(commandLineID(a.NewID), kind, u.EmailKey, a.now())
+	r := secret.request(CommandLineID(a.NewID), kind, u.EmailKey, a.now())
 	room, err := a.Store.TakeMailRoom(ctx, r, mailLimits)
 	if err != nil {
 		return nil, "", fmt.Errorf("count %s: %w", kind, err)
@@ -321,19 +321,19 @@ type presentedToken struct {
 // present finds the token of m. It refuses wrong, ended and unknown tokens alike. A new password
 // that no account may have costs no try of the code; next may be empty.
 func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next string) (p presentedToken, err error) {
-	var fs faults
+	var fs Faults
 	switch {
 	case m.Token != "" && (m.Handle != "" || m.Code != ""):
-		fs.add("token", fault{CodeNotAllowed, "Send either token, or handle and code."})
+		fs.Add("token", Fault{CodeNotAllowed, "Send either token, or handle and code."})
 	case m.Token == "" && m.Handle == "":
-		fs.add("token", fault{CodeRequired, "Send token, or handle and code."})
+		fs.Add("token", Fault{CodeRequired, "Send token, or handle and code."})
 	case m.Token == "" && m.Code == "":
-		fs.add("code", fault{CodeRequired, "Send the code of the message."})
+		fs.Add("code", Fault{CodeRequired, "Send the code of the message."})
 	}
 	if next != "" {
-		fs.add("new_password", checkNew(next, a.minPassword(), User{}, a.Service))
+		fs.Add("new_password", checkNew(next, a.minPassword(), User{}, a.Service))
 	}
-	if err := fs.err(); err != nil {
+	if err := fs.Err(); err != nil {
 		return p, err
 	}
 	secret, err := a.oneTime()
@@ -367,8 +367,8 @@ func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next
 		return p, invalid(err)
 	}
 	// The list of breaches is asked only now: strangers must not make this server send requests.
-	fs.add("new_password", a.checkBreach(ctx, next))
-	if err = fs.err(); err != nil {
+	fs.Add("new_password", a.checkBreach(ctx, next))
+	if err = fs.Err(); err != nil {
 		a.returnTry(ctx, p)
 	}
 	return p, err
@@ -407,9 +407,9 @@ func (a *Accounts) returnTryAfter(ctx context.Context, p presentedToken, err err
 
 // hashFor hashes the new_password of u, which present has already checked without the account.
 func (a *Accounts) hashFor(ctx context.Context, u User, next string) (string, error) {
-	var fs faults
-	fs.add("new_password", checkNew(next, a.minPassword(), u, a.Service))
-	if err := fs.err(); err != nil {
+	var fs Faults
+	fs.Add("new_password", checkNew(next, a.minPassword(), u, a.Service))
+	if err := fs.Err(); err != nil {
 		return "", err
 	}
 	return a.Hasher.Hash(ctx, next)

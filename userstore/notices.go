@@ -19,7 +19,7 @@ func (a *Accounts) notice(kind outbox.Kind, u User, now time.Time) []outbox.Mess
 		return nil
 	}
 	return []outbox.Message{{
-		ID: commandLineID(a.NewID), Kind: kind, UserID: u.ID, To: u.Email, Locale: u.Claims.Locale,
+		ID: CommandLineID(a.NewID), Kind: kind, UserID: u.ID, To: u.Email, Locale: u.Claims.Locale,
 		At: now, EndsAt: now.Add(outbox.OfUse),
 	}}
 }

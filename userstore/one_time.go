@@ -197,11 +197,11 @@ func (a *Accounts) requestID(
 	secret oneTimeSecret, kind outbox.Kind, browser string, now time.Time, parts ...string,
 ) string {
 	if browser == "" {
-		return commandLineID(a.NewID)
+		return CommandLineID(a.NewID)
 	}
 	minute := strconv.FormatInt(now.Truncate(MailEvery).Unix(), 10)
 	n := 0
-	return commandLineID(func() string {
+	return CommandLineID(func() string {
 		n++
 		of := append([]string{"one-time request", string(kind), browser, minute, strconv.Itoa(n)}, parts...)
 		return base64.RawURLEncoding.EncodeToString(mac.Sum(secret, of...)[:16])

@@ -13,7 +13,7 @@ var ErrNoSuchFactor = errors.New("the account has no such second factor")
 // does not matter: a user who must have a second factor sets up another one at the next login.
 // ErrNotFound: there is no such user; ErrNoSuchFactor.
 func (a *Accounts) RemoveFactorsByOperator(ctx context.Context, userID, factorID string) error {
-	return retry(ctx, actTries, "remove second factors", func() error {
+	return Retry(ctx, ActTries, "remove second factors", func() error {
 		u, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
 			return err

@@ -28,3 +28,12 @@ func OriginOf(uri string) string {
 	}
 	return u.Scheme + "://" + strings.TrimSuffix(host, ":")
 }
+
+// LoopbackName reports whether host is the user's own machine.
+func LoopbackName(host string) bool {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.IsLoopback() && a.Zone() == ""
+	}
+	host = strings.ToLower(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}

@@ -84,7 +84,7 @@ func (a *Accounts) AddPasskey(ctx context.Context, u User, n NewPasskey) (p Pass
 	}
 	now := a.now()
 	p = Passkey{
-		ID: commandLineID(a.NewID), UserID: u.ID, CredentialID: made.ID, PublicKey: made.PublicKey, AAGUID: made.AAGUID,
+		ID: CommandLineID(a.NewID), UserID: u.ID, CredentialID: made.ID, PublicKey: made.PublicKey, AAGUID: made.AAGUID,
 		Transports: made.Transports, SignCount: made.SignCount, BackupEligible: made.BackupEligible, BackedUp: made.BackedUp,
 		Name: name, CreatedAt: now,
 	}
@@ -103,9 +103,9 @@ const maxFactorName = 64
 // factorName cleans the name of a passkey.
 func factorName(name string) (string, error) {
 	name = strings.TrimSpace(name)
-	var fs faults
-	fs.add("name", checkLine(name, maxFactorName, ""))
-	return name, fs.err()
+	var fs Faults
+	fs.Add("name", checkLine(name, maxFactorName, ""))
+	return name, fs.Err()
 }
 
 // RenamePasskey gives a passkey of the user another name. ErrNotFound, ValidationError on name.
@@ -114,7 +114,7 @@ func (a *Accounts) RenamePasskey(ctx context.Context, userID, id, name string) e
 	if err != nil {
 		return err
 	}
-	return retry(ctx, editTries, "rename a passkey", func() error {
+	return Retry(ctx, editTries, "rename a passkey", func() error {
 		have, err := a.Store.SecondFactors(ctx, userID)
 		if err != nil {
 			return err

@@ -34,11 +34,11 @@ func TestChosen(t *testing.T) {
 		"the username and a mark":        {"Alice-in-Wonderland!", CodeOwnName},
 		"more than the username":         {"Alice-in-Wonderland and out", ""},
 	} {
-		if f := checkNew(c.password, 15, alice, ""); f.code != c.code || (f.code == "") != (f.message == "") {
-			t.Errorf("%s: %q %q, want %q", name, f.code, f.message, c.code)
+		if f := checkNew(c.password, 15, alice, ""); f.Code != c.code || (f.Code == "") != (f.Message == "") {
+			t.Errorf("%s: %q %q, want %q", name, f.Code, f.Message, c.code)
 		}
 	}
-	if f := checkNew("short but allowed", 15, User{}, ""); f != (fault{}) {
+	if f := checkNew("short but allowed", 15, User{}, ""); f != (Fault{}) {
 		t.Errorf("an account without names: %v", f)
 	}
 }

@@ -27,11 +27,11 @@ type Proof struct {
 // an act can be bound to it. ErrProofRequired, ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded,
 // ErrRateLimited, ErrNotFound, ValidationError on current_password.
 func (a *Accounts) Prove(ctx context.Context, userID string, p Proof) (User, error) {
-	var fs faults
+	var fs Faults
 	if err := p.check(&fs); err != nil {
 		return User{}, err
 	}
-	if err := fs.err(); err != nil {
+	if err := fs.Err(); err != nil {
 		return User{}, err
 	}
 	u, err := a.Store.UserByID(ctx, userID)
@@ -66,11 +66,11 @@ func (a *Accounts) EditProved(ctx context.Context, userID string, p Proof, edit 
 			proved.FactorVersion == before.FactorVersion: // another edit was faster
 			return nil
 		}
-		var fs faults
+		var fs Faults
 		if err := p.check(&fs); err != nil {
 			return err
 		}
-		if err := fs.err(); err != nil {
+		if err := fs.Err(); err != nil {
 			return err
 		}
 		if err := a.proves(ctx, before, p); err != nil {
@@ -83,17 +83,17 @@ func (a *Accounts) EditProved(ctx context.Context, userID string, p Proof, edit 
 
 // changeByMail refuses an edit of the address where there is mail.
 func changeByMail() error {
-	var fs faults
-	fs.add("email", fault{CodeNotAllowed,
+	var fs Faults
+	fs.Add("email", Fault{CodeNotAllowed,
 		"An address is changed by a message to the new one: send it to POST /v1/profile/email."})
-	return fs.err()
+	return fs.Err()
 }
 
 // check judges a proof without the account: whether there is one, and what is wrong with its text.
-func (p Proof) check(fs *faults) error {
+func (p Proof) check(fs *Faults) error {
 	switch {
 	case p.Password != "":
-		fs.add("current_password", checkTyped(p.Password))
+		fs.Add("current_password", checkTyped(p.Password))
 	case p.Earlier == nil:
 		return ErrProofRequired
 	}

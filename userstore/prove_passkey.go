@@ -36,7 +36,8 @@ func (a *Accounts) PasskeyRequest(
 
 // AuthenticatePasskey logs a user in by a passkey alone. Errors as of AuthenticateSecond, without
 // those of codes.
-func (a *Accounts) AuthenticatePasskey(ctx context.Context, p FactorProof, clientID string) (Verified, error) {
+func (a *Accounts) AuthenticatePasskey(ctx context.Context, p FactorProof, clientID string) (_ Verified, err error) {
+	defer func() { a.Counts.login(err) }()
 	if a.Passkeys == nil {
 		return Verified{}, ErrFactorRefused
 	}

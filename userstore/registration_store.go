@@ -47,3 +47,19 @@ type Registrations interface {
 	// number.
 	RemoveRegistrationTokens(ctx context.Context, now time.Time, limit int) (int, error)
 }
+
+// RegistrationTokenDocument is the JSON form of an initial access token.
+type RegistrationTokenDocument struct {
+	ID        string    `json:"id"`
+	Token     string    `json:"token,omitempty"` // only in the answer that made it
+	Note      string    `json:"note,omitempty"`
+	Uses      int64     `json:"uses"`
+	UsesLeft  int64     `json:"uses_left"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// Document returns the token's document. token is the token itself, if it was just made.
+func (t RegistrationToken) Document(token string) RegistrationTokenDocument {
+	return RegistrationTokenDocument{t.ID, token, t.Note, t.Uses, t.UsesLeft, t.CreatedAt.UTC(), t.ExpiresAt.UTC()}
+}

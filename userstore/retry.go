@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// actTries bounds the tries of an operation that hashes, or that rarely conflicts with another.
-	actTries = 3
+	// ActTries bounds the tries of an operation that hashes, or that rarely conflicts with another.
+	ActTries = 3
 	// editTries bounds the tries of an edit. Eight edits at once all succeed, however they collide;
 	// each try waits longer, so that more than eight rarely collide as often.
 	editTries = 8
 )
 
-// retry runs act, and again while it returns ErrConflict, so many times at most. Results that stay
+// Retry runs act, and again while it returns ErrConflict, so many times at most. Results that stay
 // valid after a conflict are kept by act in variables around it.
-func retry(ctx context.Context, times int, name string, act func() error) error {
+func Retry(ctx context.Context, times int, name string, act func() error) error {
 	for try := range times {
 		if err := stagger(ctx, try); err != nil {
 			return fmt.Errorf("%s: %w", name, err)

@@ -121,7 +121,8 @@ func (l SecondLogin) holds(u User, factorVersion int64) bool {
 // StartSession, or to Release. ErrStepOver, ErrFactorRefused, ErrCodesBlocked, ErrAccountDisabled,
 // ErrEmailNotVerified (as *NotVerifiedError), ErrOverloaded, ErrRateLimited, and any error of the
 // store.
-func (a *Accounts) AuthenticateSecond(ctx context.Context, l SecondLogin, p FactorProof) (Verified, error) {
+func (a *Accounts) AuthenticateSecond(ctx context.Context, l SecondLogin, p FactorProof) (_ Verified, err error) {
+	defer func() { a.Counts.login(err) }()
 	u, err := a.userOfStep(ctx, l.UserID)
 	switch {
 	case err != nil:
@@ -139,7 +140,8 @@ func (a *Accounts) AuthenticateSecond(ctx context.Context, l SecondLogin, p Fact
 // AuthenticateAgain proves a second factor of a user who is logged in. Alone it logs nobody in: the
 // caller passes the result to StartSession, which adds it to the session that is replaced, or to
 // Release. Errors as of AuthenticateSecond.
-func (a *Accounts) AuthenticateAgain(ctx context.Context, userID string, p FactorProof) (Verified, error) {
+func (a *Accounts) AuthenticateAgain(ctx context.Context, userID string, p FactorProof) (_ Verified, err error) {
+	defer func() { a.Counts.login(err) }()
 	u, err := a.userOfStep(ctx, userID)
 	switch {
 	case err != nil:
@@ -153,7 +155,8 @@ func (a *Accounts) AuthenticateAgain(ctx context.Context, userID string, p Facto
 // AuthenticateSetUp completes a login that waited until its user had set up a second factor: by, which
 // was proved when it was set up. The handle of the login is spent with it. Errors as of
 // AuthenticateSecond.
-func (a *Accounts) AuthenticateSetUp(ctx context.Context, l SecondLogin, by ProvedFactor, h Handle) (Verified, error) {
+func (a *Accounts) AuthenticateSetUp(ctx context.Context, l SecondLogin, by ProvedFactor, h Handle) (_ Verified, err error) {
+	defer func() { a.Counts.login(err) }()
 	u, err := a.userOfStep(ctx, l.UserID)
 	switch {
 	case err != nil:
@@ -205,10 +208,10 @@ func (a *Accounts) userOfStep(ctx context.Context, userID string) (User, error) 
 func (a *Accounts) mayLogIn(ctx context.Context, v Verified) error {
 	switch u := v.User; {
 	case !u.IsActive:
-		return a.Refuse(ctx, v, "account_disabled", ErrAccountDisabled)
+		return a.refuse(ctx, v, "account_disabled", ErrAccountDisabled)
 	case !u.EmailVerified && a.Verification == VerificationRequired:
 		unverified := &NotVerifiedError{UserID: u.ID, Email: u.Email, emailKey: u.EmailKey}
-		return a.Refuse(ctx, v, "email_not_verified", unverified)
+		return a.refuse(ctx, v, "email_not_verified", unverified)
 	}
 	return nil
 }

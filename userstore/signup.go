@@ -35,6 +35,7 @@ type SignedUp struct {
 func (a *Accounts) SignUp(ctx context.Context, n NewUser) (SignedUp, error) {
 	if a.Verification == VerificationRequired {
 		handle, err := a.signUpPending(ctx, n)
+		a.Counts.signUp(signUpPending, err)
 		return SignedUp{Handle: handle, Pending: true}, err
 	}
 	var handle string
@@ -42,6 +43,7 @@ func (a *Accounts) SignUp(ctx context.Context, n NewUser) (SignedUp, error) {
 		m, handle, err = a.firstVerification(ctx, u)
 		return m, err
 	})
+	a.Counts.signUp(signUpCreated, err)
 	if err != nil {
 		return SignedUp{}, err
 	}
@@ -86,7 +88,7 @@ func (a *Accounts) signUpPending(ctx context.Context, n NewUser) (handle string,
 	}
 	now := a.now()
 	p := PendingSignup{
-		ID: commandLineID(a.NewID), Email: u.Email, EmailKey: u.EmailKey,
+		ID: CommandLineID(a.NewID), Email: u.Email, EmailKey: u.EmailKey,
 		Username: u.Username, UsernameKey: u.UsernameKey, PasswordHash: hash, Claims: u.Claims,
 		Language: n.Language, Browser: secret.browser(n.Browser),
 		At: now, EndsAt: now.Add(signupLasts),
@@ -174,7 +176,7 @@ func (a *Accounts) makeAccount(ctx context.Context, p presentedToken, by Owner) 
 	}
 	now := a.now()
 	u := User{
-		ID: commandLineID(a.NewID), Email: p.pending.Email, EmailKey: p.pending.EmailKey, EmailVerified: true,
+		ID: CommandLineID(a.NewID), Email: p.pending.Email, EmailKey: p.pending.EmailKey, EmailVerified: true,
 		Username: s.Username, UsernameKey: s.UsernameKey, PasswordHash: s.PasswordHash, Claims: s.Claims,
 		IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
@@ -205,6 +207,7 @@ func (a *Accounts) makeAccount(ctx context.Context, p presentedToken, by Owner) 
 		case err != nil:
 			return Proved{}, invalid(err)
 		}
+		a.Counts.signUp(signUpConfirmed, nil)
 		made.User, made.Made = u, true
 		return made, nil
 	}
@@ -242,9 +245,9 @@ func (a *Accounts) ownSignup(ctx context.Context, p presentedToken, by Owner) (_
 // signupByPassword returns the sign-up with the address of p that brought this password: p itself, or
 // one of the newest. The budget is that of a login's name.
 func (a *Accounts) signupByPassword(ctx context.Context, p PendingSignup, password string) (PendingSignup, error) {
-	var fs faults
-	fs.add("password", checkTyped(password))
-	if err := fs.err(); err != nil {
+	var fs Faults
+	fs.Add("password", checkTyped(password))
+	if err := fs.Err(); err != nil {
 		return PendingSignup{}, err
 	}
 	if a.Hasher.Full() {

@@ -322,6 +322,10 @@ type Audit interface {
 	// RemoveEvents deletes at most limit events from before then, oldest first, and returns their
 	// number.
 	RemoveEvents(ctx context.Context, before time.Time, limit int) (int, error)
+	// TendEventMonths makes room for the events of the next months, and removes whole months that
+	// ended before then (zero: none), where the engine keeps events by month. It returns the time
+	// before which RemoveEvents is to remove what is left: events from then on go with their month.
+	TendEventMonths(ctx context.Context, now, before time.Time) (rest time.Time, err error)
 }
 
 // EventQuery selects a page of the audit log. A condition with its zero value does not apply.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/counts"
 	"github.com/signet-id/signet/internal/mac"
 	"github.com/signet-id/signet/userstore/password"
 )
@@ -56,6 +57,8 @@ type Throttle struct {
 	Wait             time.Duration // for pending attempts; 0: the Hasher's 5 s
 	AtOnce           int           // attempts being counted at a time; 0: 2. The number of hash slots is enough.
 	Log              *slog.Logger  // of refusals; nil: none
+
+	Refused counts.Words // refusals by limit, for metrics
 
 	none           bool // set in NoThrottle
 	mu             sync.Mutex
@@ -288,6 +291,7 @@ func (t *Throttle) reserve(
 			opens, budget, target, reason = o, r.Block, audit.Target{}, what+"_from_block"
 		}
 		if opens.After(r.At) {
+			t.Refused.Add(reason, 1)
 			t.refusals.record(ctx, t.Store, t.Log, budget, audit.New(ctx, r.At, audit.RateLimited, target).Failed(reason))
 			return nil, &RateLimitedError{RetryAfter: opens.Sub(r.At)}
 		}

@@ -10,12 +10,14 @@ import (
 // registrations is what the reasons of refused registrations begin with.
 const registrations = "registrations"
 
-// admitRegistration lets one registration through that needs no token. It counts at once, against the
-// budgets of its network, of the block around that, and of all networks; the caller returns it if no
-// client was stored.
-func (t *Throttle) admitRegistration(ctx context.Context, now func() time.Time) (*reservation, error) {
+// AdmitRegistration lets one registration through that needs no token. It counts at once, against the
+// budgets of its network, of the block around that, and of all networks; the caller gives it back if
+// no client was stored.
+func (t *Throttle) AdmitRegistration(
+	ctx context.Context, now func() time.Time,
+) (giveBack func(context.Context), err error) {
 	if counts, err := t.counts(); !counts || t.RegistrationsPerNetwork <= 0 && t.Registrations <= 0 {
-		return nil, err
+		return func(context.Context) {}, err
 	}
 	k, err := t.keys()
 	if err != nil {
@@ -31,5 +33,6 @@ func (t *Throttle) admitRegistration(ctx context.Context, now func() time.Time) 
 		r.Block = k.key(registrations+" block", block(audit.OriginOf(ctx).Address))
 		r.BlockLimit = signupsLimit(networksOfBlock * n)
 	}
-	return t.reserve(ctx, now, r, 0, audit.Target{}, registrations)
+	h, err := t.reserve(ctx, now, r, 0, audit.Target{}, registrations)
+	return h.giveBack, err
 }

@@ -16,36 +16,36 @@ const maxUsername = 64
 // contains an @, so that no username can pass for an email address. Idempotent.
 func UsernameKey(username string) (key string, ok bool) {
 	_, key, f := canonicalUsername(username)
-	return key, f == fault{}
+	return key, f == Fault{}
 }
 
 // canonicalUsername reads a username: letters and digits of any script and . _ - +. The first
 // character is a letter, a digit or an underscore: a leading - would be a flag on a command line, a
 // leading + or = a formula in a spreadsheet.
-func canonicalUsername(typed string) (display, key string, f fault) {
+func canonicalUsername(typed string) (display, key string, f Fault) {
 	switch {
 	case typed == "":
-		return "", "", fault{CodeRequired, "A username is needed."}
+		return "", "", Fault{CodeRequired, "A username is needed."}
 	case len(typed) > 16*maxUsername: // long before any normalisation
-		return "", "", fault{CodeTooLong, "The username is too long; 64 characters are the most."}
+		return "", "", Fault{CodeTooLong, "The username is too long; 64 characters are the most."}
 	case !utf8.ValidString(typed):
-		return "", "", fault{CodeInvalid, "The username is not valid UTF-8."}
+		return "", "", Fault{CodeInvalid, "The username is not valid UTF-8."}
 	}
 	s := strings.Trim(typed, " ")
 	if invisible(s) {
-		return "", "", fault{CodeInvalid, "The username holds a space or an invisible character; remove it."}
+		return "", "", Fault{CodeInvalid, "The username holds a space or an invisible character; remove it."}
 	}
 	s = norm.NFKC.String(s)
 	key = caseless(s)
 	switch {
 	case strings.Contains(s, "@"):
-		return "", "", fault{CodeInvalid, "A username has no @, so that it cannot be taken for an email address."}
+		return "", "", Fault{CodeInvalid, "A username has no @, so that it cannot be taken for an email address."}
 	case !validUsername(s) || !validUsername(key):
-		return "", "", fault{CodeInvalid, "A username has letters, digits and . _ - + only, and begins with a letter, a digit or _."}
+		return "", "", Fault{CodeInvalid, "A username has letters, digits and . _ - + only, and begins with a letter, a digit or _."}
 	case utf8.RuneCountInString(s) > maxUsername || utf8.RuneCountInString(key) > maxUsername:
-		return "", "", fault{CodeTooLong, "The username is too long; 64 characters are the most."}
+		return "", "", Fault{CodeTooLong, "The username is too long; 64 characters are the most."}
 	}
-	return s, key, fault{}
+	return s, key, Fault{}
 }
 
 // likeSubject reports whether a username, given as its display form and its key, has the shape of a
@@ -92,7 +92,7 @@ var subjectShape = regexp.MustCompile(`^(?:` +
 	`)$`)
 
 // errLikeSubject: in a log, a command or a token, such a name would be taken for an account's id.
-var errLikeSubject = fault{CodeNotAllowed,
+var errLikeSubject = Fault{CodeNotAllowed,
 	"This username has the shape of an account's id; choose a name that cannot be taken for one."}
 
 func validUsername(s string) bool {

@@ -58,8 +58,8 @@ func TestUsernameRefused(t *testing.T) {
 		"a spacing accent (normalises to a space)": {"a\u00b4b", CodeInvalid},
 	} {
 		_, key, f := canonicalUsername(c.username)
-		if f.code != c.code || f.message == "" || key != "" {
-			t.Errorf("%s: code %q and key %q, want code %q", name, f.code, key, c.code)
+		if f.Code != c.code || f.Message == "" || key != "" {
+			t.Errorf("%s: code %q and key %q, want code %q", name, f.Code, key, c.code)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func TestUsernameAccepted(t *testing.T) {
 		strings.Repeat("Ü", 64): {strings.Repeat("Ü", 64), strings.Repeat("ü", 64)},
 	} {
 		display, key, f := canonicalUsername(typed)
-		if f != (fault{}) || display != want.display || key != want.key {
+		if f != (Fault{}) || display != want.display || key != want.key {
 			t.Errorf("%q: shown %q, key %q, %v; want %q, %q", typed, display, key, f, want.display, want.key)
 		}
 	}
@@ -89,7 +89,7 @@ func FuzzUsername(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
 		display, key, fa := canonicalUsername(typed)
-		if fa != (fault{}) {
+		if fa != (Fault{}) {
 			return
 		}
 		if utf8.RuneCountInString(key) > maxUsername || !utf8.ValidString(key) || strings.ContainsAny(key, "@ \x00") {

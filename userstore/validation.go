@@ -37,20 +37,21 @@ func (e *ValidationError) Error() string {
 	return "invalid input: " + strings.Join(parts, "; ")
 }
 
-// fault is a FieldError without its field; the zero value is none.
-type fault struct{ code, message string }
+// Fault is a FieldError without its field; the zero value is none.
+type Fault struct{ Code, Message string }
 
-// faults collects the faults of a request, in the order in which its fields are checked.
-type faults []FieldError
+// Faults collects the faults of a request, in the order in which its fields are checked.
+type Faults []FieldError
 
-func (fs *faults) add(field string, f fault) {
-	if f != (fault{}) {
-		*fs = append(*fs, FieldError{Field: field, Code: f.code, Message: f.message})
+// Add adds a fault of a field, if there is one.
+func (fs *Faults) Add(field string, f Fault) {
+	if f != (Fault{}) {
+		*fs = append(*fs, FieldError{Field: field, Code: f.Code, Message: f.Message})
 	}
 }
 
-// err returns a *ValidationError, or nil when there is no fault.
-func (fs faults) err() error {
+// Err returns a *ValidationError, or nil when there is no fault.
+func (fs Faults) Err() error {
 	if len(fs) == 0 {
 		return nil
 	}

@@ -16,13 +16,14 @@ import (
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // Handlers are the endpoints of /v1/admin. Each goes through Only.
 type Handlers struct {
 	Bearer   bearer.Authenticator
 	Accounts *userstore.Accounts
-	Clients  *userstore.Registry
+	Clients  *registration.Registry
 	Users    userstore.Users
 	Audit    userstore.Audit
 	Sessions profile.Sessions
@@ -49,10 +50,10 @@ type Request struct {
 // caller without a token learns nothing about them.
 func (h *Handlers) Only(handle func(http.ResponseWriter, Request) error, parameters ...string) wire.Handler {
 	return h.Bearer.User(func(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
-		if !session.HasScope(issuer.ScopeAdmin) {
+		if !session.HasScope(userstore.ScopeAdmin) {
 			h.Accounts.RecordAdminRefused(r.Context())
 			p := problem.New(problem.InsufficientScope, "This needs an access token with the scope admin, of a user with the role admin.")
-			p.Scope = issuer.ScopeAdmin
+			p.Scope = userstore.ScopeAdmin
 			return p
 		}
 		q, err := readQuery(r, parameters)

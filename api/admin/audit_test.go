@@ -11,7 +11,7 @@ import (
 
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/internal/audit"
-	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // told is an event's changes, each as field:before>after.
@@ -137,7 +137,7 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 				}
 				if tokens := "/v1/admin/registration-tokens"; strings.HasPrefix(r.Path, tokens) {
 					about = tokens
-					row, _, err := s.Replicas[0].API.Clients.CreateRegistrationToken(t.Context(), userstore.NewRegistrationToken{})
+					row, _, err := s.Replicas[0].API.Clients.CreateRegistrationToken(t.Context(), registration.NewToken{})
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -12,6 +12,7 @@ import (
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/internal/strictjson"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // clientRequest is what an admin may say of a client, by the names of RFC 7591. Nothing else can be
@@ -45,8 +46,8 @@ var clientAdvice = map[string]string{
 
 // adviceOn returns what to do about a member that cannot be set here.
 func adviceOn(member string) (advice string, known bool) {
-	if slices.Contains(userstore.EncryptionMembers, member) {
-		return userstore.NoEncryption, true
+	if slices.Contains(registration.EncryptionMembers, member) {
+		return registration.NoEncryption, true
 	}
 	advice, known = clientAdvice[member]
 	return advice, known

@@ -12,6 +12,7 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // TestAdminClients follows a client through its life over HTTP, to the token that its secret gets.
@@ -80,7 +81,7 @@ func TestAdminClients(t *testing.T) {
 		var app userstore.ClientDocument
 		do("POST", "", apitest.Fields{"client_name": "App", "token_endpoint_auth_method": "none",
 			"redirect_uris": []string{"com.example.app:/cb"}}).Want(201, "").JSON(&app)
-		if app.ClientSecret != "" || app.SecretExpiresAt != nil || !userstore.ValidClientID(app.ClientID) ||
+		if app.ClientSecret != "" || app.SecretExpiresAt != nil || !registration.ValidClientID(app.ClientID) ||
 			app.ClientID == "" {
 			t.Errorf("%+v", app)
 		}

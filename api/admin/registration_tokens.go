@@ -8,6 +8,7 @@ import (
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // registrationTokenRequest is what an admin may say of an initial access token. Members that are left
@@ -61,10 +62,10 @@ func (h *Handlers) CreateRegistrationToken(w http.ResponseWriter, r Request) err
 	if _, err := wire.DecodePatch(w, r.Request, &q); err != nil {
 		return err
 	}
-	if most := int64(userstore.MaxRegistrationLasts / time.Second); q.ExpiresIn < 0 || q.ExpiresIn > most {
+	if most := int64(registration.MaxTokenLasts / time.Second); q.ExpiresIn < 0 || q.ExpiresIn > most {
 		q.ExpiresIn = most + 1 // refused with the other bounds; so many seconds would overflow
 	}
-	t, token, err := h.Clients.CreateRegistrationToken(r.Context(), userstore.NewRegistrationToken{
+	t, token, err := h.Clients.CreateRegistrationToken(r.Context(), registration.NewToken{
 		Note: q.Note, Uses: q.Uses, Lasts: time.Duration(q.ExpiresIn) * time.Second,
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 func tokensOf(s *apitest.Server, access string) func(method, path string, body any) *apitest.Response {
@@ -83,7 +84,7 @@ func TestAdminRegistrationTokensRefused(t *testing.T) {
 			body         apitest.Fields
 		}{
 			{"no uses", "uses:invalid", apitest.Fields{"uses": -1}},
-			{"too many uses", "uses:invalid", apitest.Fields{"uses": userstore.MaxRegistrationUses + 1}},
+			{"too many uses", "uses:invalid", apitest.Fields{"uses": registration.MaxTokenUses + 1}},
 			{"already over", "expires_in:invalid", apitest.Fields{"expires_in": -60}},
 			{"too short", "expires_in:invalid", apitest.Fields{"expires_in": 59}},
 			{"too long", "expires_in:invalid", apitest.Fields{"expires_in": 366*24*3600 + 1}},

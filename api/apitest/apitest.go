@@ -37,6 +37,7 @@ import (
 	"github.com/signet-id/signet/keys/keystest"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/password"
+	"github.com/signet-id/signet/userstore/registration"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
@@ -209,7 +210,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 			}
 			return store.Ping(ctx)
 		},
-		Accounts: r.Accounts, Issuer: r.Issuer, Clients: &userstore.Registry{}, API: r.API,
+		Accounts: r.Accounts, Issuer: r.Issuer, Clients: &registration.Registry{}, API: r.API,
 	})
 	if err != nil {
 		t.Fatalf("compose the server: %v", err)

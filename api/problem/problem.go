@@ -15,6 +15,7 @@ import (
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // Code names a problem for programs. It never changes once published.
@@ -455,7 +456,7 @@ var sentinels = []struct {
 	{userstore.ErrNotFound, NotFound},
 	{userstore.ErrConflict, Conflict},
 	{userstore.ErrLastAdmin, LastAdmin},
-	{userstore.ErrBuiltIn, BuiltInClient},
+	{registration.ErrBuiltIn, BuiltInClient},
 	{context.DeadlineExceeded, Unavailable},
 	{context.Canceled, Unavailable}, // the client left and does not read this
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 var allAlgorithms = []string{jose.RS256, jose.EdDSA, jose.ES256, jose.PS256}
@@ -297,7 +298,7 @@ func TestAlgorithmsOfARegistration(t *testing.T) {
 		_, admin := s.Admin("root")
 		do := s.AdminOf(admin.Access)
 		good := apitest.Fields{"client_name": "App", "redirect_uris": []string{"https://app.test/cb"}}
-		for _, member := range userstore.EncryptionMembers {
+		for _, member := range registration.EncryptionMembers {
 			s.Unchanged(func() {
 				res := do("POST", "", good.With(member, "RSA-OAEP-256")).Want(400, "validation_error")
 				if got := res.Faults(); got != member+":not_allowed" {

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
-	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // A client registers itself for the algorithms of its answers as an operator registers it: those that
@@ -12,7 +12,7 @@ import (
 func TestAlgorithmsOfAClientThatRegistersItself(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		const refused = "invalid_client_metadata"
-		for _, member := range userstore.EncryptionMembers {
+		for _, member := range registration.EncryptionMembers {
 			leavesNothing(s, func() { register(s, shop().With(member, "RSA-OAEP-256"), "").Want(400, refused) })
 		}
 		alice := s.SignUp("alice")

@@ -9,6 +9,7 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // mode is an option of apitest.Each: oauth.registration.
@@ -86,7 +87,7 @@ func kept(s *apitest.Server) string {
 }
 
 // initialToken makes an initial access token, as a command does.
-func initialToken(s *apitest.Server, n userstore.NewRegistrationToken) (userstore.RegistrationToken, string) {
+func initialToken(s *apitest.Server, n registration.NewToken) (userstore.RegistrationToken, string) {
 	s.T.Helper()
 	t, token, err := s.Replicas[0].API.Clients.CreateRegistrationToken(s.T.Context(), n)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // TestManagementIsRefused: everything but the client's own registration access token, and what a
@@ -16,7 +17,7 @@ func TestManagementIsRefused(t *testing.T) {
 		other := take(s, register(s, shop(), "").Want(201, ""))
 		web := s.WebClient()
 		_, root := s.Admin("root")
-		_, initial := initialToken(s, userstore.NewRegistrationToken{Uses: 5})
+		_, initial := initialToken(s, registration.NewToken{Uses: 5})
 		replacement := shop().With("client_id", c.ID)
 		leavesNothing(s, func() {
 			for _, method := range []string{"GET", "PUT", "DELETE"} {

@@ -10,6 +10,7 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // TestRegistration follows a client from its registration to tokens, and to its end.
@@ -145,7 +146,7 @@ func TestRegistrationOfPublicAndOtherClients(t *testing.T) {
 func TestR01Closed(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		i := s.Replicas[0].Issuer
-		_, token := initialToken(s, userstore.NewRegistrationToken{})
+		_, token := initialToken(s, registration.NewToken{})
 		i.Registration = issuer.RegistrationOpen
 		c := take(s, register(s, shop(), "").Want(201, ""))
 		for _, closed := range []string{issuer.RegistrationClosed, "", "opened"} {
@@ -266,7 +267,7 @@ func refusals() []refused {
 func TestR06R09R10A04A34RefusedMetadata(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		c := take(s, register(s, shop(), "").Want(201, ""))
-		token, text := initialToken(s, userstore.NewRegistrationToken{Uses: 3})
+		token, text := initialToken(s, registration.NewToken{Uses: 3})
 		leavesNothing(s, func() {
 			for _, row := range refusals() {
 				t.Run(row.name, func(t *testing.T) {

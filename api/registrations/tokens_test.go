@@ -12,12 +12,13 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // TestR01InitialAccessTokens: a token registers as many clients as it has uses, until it ends.
 func TestR01InitialAccessTokens(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		row, token := initialToken(s, userstore.NewRegistrationToken{Note: "the build", Uses: 2, Lasts: time.Hour})
+		row, token := initialToken(s, registration.NewToken{Note: "the build", Uses: 2, Lasts: time.Hour})
 		res := register(s, shop(), "").Want(401, "invalid_token")
 		if got := res.Header.Get("WWW-Authenticate"); got != `Bearer realm="https://id.test"` {
 			t.Errorf("without a token: %s", got)
@@ -41,11 +42,11 @@ func TestR01InitialAccessTokens(t *testing.T) {
 		leavesNothing(s, func() { register(s, shop(), token).Want(401, "invalid_token") })
 		manage(s, "GET", c, nil).Want(200, "")
 
-		_, expires := initialToken(s, userstore.NewRegistrationToken{Lasts: time.Minute})
+		_, expires := initialToken(s, registration.NewToken{Lasts: time.Minute})
 		s.Advance(time.Minute)
 		leavesNothing(s, func() { register(s, shop(), expires).Want(401, "invalid_token") })
 
-		revoked, text := initialToken(s, userstore.NewRegistrationToken{})
+		revoked, text := initialToken(s, registration.NewToken{})
 		if err := s.Replicas[0].API.Clients.RevokeRegistrationToken(t.Context(), revoked.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +61,7 @@ func TestR01InitialAccessTokens(t *testing.T) {
 // one is used.
 func TestR01ATokenThatIsSentCounts(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		_, token := initialToken(s, userstore.NewRegistrationToken{})
+		_, token := initialToken(s, registration.NewToken{})
 		leavesNothing(s, func() { register(s, shop(), "wrong").Want(401, "invalid_token") })
 		register(s, shop(), token).Want(201, "")
 		register(s, shop(), token).Want(401, "invalid_token")
@@ -72,7 +73,7 @@ func TestR01ATokenThatIsSentCounts(t *testing.T) {
 func TestR01UsesAtOnce(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		const uses, tries = 5, 24
-		_, token := initialToken(s, userstore.NewRegistrationToken{Uses: uses})
+		_, token := initialToken(s, registration.NewToken{Uses: uses})
 		var made, refused atomic.Int64
 		var wg sync.WaitGroup
 		for n := range tries {
@@ -143,7 +144,7 @@ func TestR12RegistrationsPerNetwork(t *testing.T) {
 		s.Advance(30 * time.Minute)
 		limited(1, here, "1800")
 		// A token is a cap of its own.
-		_, token := initialToken(s, userstore.NewRegistrationToken{})
+		_, token := initialToken(s, registration.NewToken{})
 		s.Do(apitest.Request{Method: "POST", Path: "/oauth2/register", Token: token, Body: shop(), Header: apitest.From(here)}).Want(201, "")
 		s.Advance(30 * time.Minute)
 		registerFrom(s, 2, here, shop()).Want(201, "")
@@ -238,14 +239,14 @@ func TestR12UnusedClientsExpire(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 3 {
 				wg.Go(func() {
-					if _, err := userstore.RemoveUnusedClients(t.Context(), s.DB, nil, s.Clock.Now(), 100); err != nil {
+					if _, err := registration.RemoveUnused(t.Context(), s.DB, nil, s.Clock.Now(), 100); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 			wg.Wait()
 		}
-		s.Advance(userstore.UnusedFor - time.Second)
+		s.Advance(registration.UnusedFor - time.Second)
 		leavesNothing(s, sweep)
 		s.Advance(time.Second)
 		sweep()

@@ -7,6 +7,7 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // editors is the metadata of an app that names what it has for all its editions.
@@ -119,7 +120,7 @@ func TestR01OpenToPublicClients(t *testing.T) {
 				if !strings.Contains(string(s.Do(apitest.Request{Path: "/.well-known/oauth-authorization-server"}).Body), `"registration_endpoint":"https://id.test/oauth2/register"`) {
 					t.Error("discovery does not list the endpoint")
 				}
-				_, token := initialToken(s, userstore.NewRegistrationToken{Uses: 20})
+				_, token := initialToken(s, registration.NewToken{Uses: 20})
 				open, byToken := mode == issuer.RegistrationOpen, mode != issuer.RegistrationClosed
 				for _, row := range []struct{ asked, got string }{
 					{"none", "none"}, {"client_secret_post", "client_secret_post"}, {"client_secret_basic", "client_secret_basic"},

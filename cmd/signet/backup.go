@@ -116,6 +116,11 @@ func (a *app) checkRestored(ctx context.Context, c configs.Config, db *sqlstore.
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
+	return a.checkSealed(ctx, c, db, log)
+}
+
+// checkSealed refuses a database whose sealed rows the key-encryption keys do not open.
+func (a *app) checkSealed(ctx context.Context, c configs.Config, db *sqlstore.DB, log *slog.Logger) error {
 	ring, err := db.LoadRing(ctx)
 	if err != nil || ring.Version == 0 { // no server has started on it, so nothing is sealed
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
@@ -61,7 +62,7 @@ which other users of the machine could see.`,
 		if err != nil {
 			return err
 		}
-		return a.withClients(ctx, func(r *userstore.Registry, _ *sqlstore.DB) error {
+		return a.withClients(ctx, func(r *registration.Registry, _ *sqlstore.DB) error {
 			var c userstore.Client
 			in.apply(&c)
 			if c.AuthMethod == "" && (c.JWKSURI != "" || c.JWKS != nil) {
@@ -98,7 +99,7 @@ before stay, and are held to what the client is registered for from now on.`,
 		if err != nil {
 			return err
 		}
-		return a.withClients(ctx, func(r *userstore.Registry, _ *sqlstore.DB) error {
+		return a.withClients(ctx, func(r *registration.Registry, _ *sqlstore.DB) error {
 			var edited userstore.Client
 			c, secret, err := r.Edit(ctx, args[0], chosen, func(c *userstore.Client) error {
 				in.apply(c)
@@ -120,7 +121,7 @@ func (a *app) clientsShow() *cobra.Command {
 		Short: "Show one client",
 		Args:  oneClient,
 		RunE: action(func(ctx context.Context, args []string) error {
-			return a.withClients(ctx, func(_ *userstore.Registry, db *sqlstore.DB) error {
+			return a.withClients(ctx, func(_ *registration.Registry, db *sqlstore.DB) error {
 				c, err := db.ClientByID(ctx, args[0])
 				if err != nil {
 					return noSuchClient(err, args[0])
@@ -184,7 +185,7 @@ access tokens inactive; new tokens of client_credentials end within a second. ` 
 		Long:  long,
 		Args:  oneClient,
 		RunE: action(func(ctx context.Context, args []string) error {
-			return a.withClients(ctx, func(r *userstore.Registry, db *sqlstore.DB) error {
+			return a.withClients(ctx, func(r *registration.Registry, db *sqlstore.DB) error {
 				if err := r.SetActive(ctx, args[0], active); err != nil {
 					return noSuchClient(err, args[0])
 				}
@@ -219,7 +220,7 @@ your own. The one before is refused within a second; what was granted stays.`,
 			if err != nil {
 				return err
 			}
-			return a.withClients(ctx, func(r *userstore.Registry, _ *sqlstore.DB) error {
+			return a.withClients(ctx, func(r *registration.Registry, _ *sqlstore.DB) error {
 				c, secret, err := r.RotateSecret(ctx, args[0], chosen)
 				if err != nil {
 					return noSuchClient(explainClient(err, userstore.Client{}), args[0])
@@ -249,7 +250,7 @@ clients disable". A terminal is asked first; programs say --yes.`,
 			if !isTerminal(a.in) && !yes {
 				return misusef("there is no terminal to ask whether to delete the client; give --yes if that is meant")
 			}
-			return a.withClients(ctx, func(r *userstore.Registry, db *sqlstore.DB) error {
+			return a.withClients(ctx, func(r *registration.Registry, db *sqlstore.DB) error {
 				c, err := db.ClientByID(ctx, args[0])
 				if err != nil {
 					return noSuchClient(err, args[0])
@@ -288,7 +289,7 @@ func oneClient(_ *cobra.Command, args []string) error {
 }
 
 // withClients runs fn with a client registry over the configured store.
-func (a *app) withClients(ctx context.Context, fn func(*userstore.Registry, *sqlstore.DB) error) error {
+func (a *app) withClients(ctx context.Context, fn func(*registration.Registry, *sqlstore.DB) error) error {
 	c, db, err := a.store(ctx)
 	if err != nil {
 		return err
@@ -324,7 +325,7 @@ func (a *app) withClients(ctx context.Context, fn func(*userstore.Registry, *sql
 
 func noSuchClient(err error, id string) error {
 	if errors.Is(err, userstore.ErrNotFound) {
-		if userstore.NamesDocument(id) {
+		if registration.NamesDocument(id) {
 			return fmt.Errorf("nobody has allowed %q anything, so there is no client of that id; "+
 				"oauth.client_id_metadata_hosts.deny keeps a host out", printable.Text(id))
 		}
@@ -342,7 +343,7 @@ func explainClient(err error, c userstore.Client) error {
 		return refusedFields(invalid, func(field string) string { return flagOf(field, c) }, "jwks", "client_secret")
 	case errors.As(err, &exists):
 		return errors.New("there is a client with this client_id already; `signet clients show` shows it")
-	case errors.Is(err, userstore.ErrBuiltIn):
+	case errors.Is(err, registration.ErrBuiltIn):
 		return errors.New("the built-in client cannot be deleted: logins that name no client use it; `signet clients disable` keeps it out")
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
@@ -66,7 +67,7 @@ func (a *app) registrationTokenCommand() *cobra.Command {
 }
 
 func (a *app) registrationTokenCreate() *cobra.Command {
-	var n userstore.NewRegistrationToken
+	var n registration.NewToken
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Make an initial access token",
@@ -79,8 +80,8 @@ The token is printed once: only its hash is kept.`,
 		Args: cobra.NoArgs,
 	}
 	flags := cmd.Flags()
-	flags.Int64Var(&n.Uses, "uses", userstore.UsualRegistrationUse, "how many clients it registers, `N`")
-	flags.DurationVar(&n.Lasts, "expires", userstore.UsualRegistrationFor, "how long it is good, a `time` such as 30m or 24h")
+	flags.Int64Var(&n.Uses, "uses", registration.UsualTokenUses, "how many clients it registers, `N`")
+	flags.DurationVar(&n.Lasts, "expires", registration.UsualTokenLasts, "how long it is good, a `time` such as 30m or 24h")
 	flags.StringVar(&n.Note, "note", "", "`text` that says what it is for")
 	cmd.RunE = action(func(ctx context.Context, _ []string) error {
 		if n.Uses < 1 {
@@ -89,7 +90,7 @@ The token is printed once: only its hash is kept.`,
 		if n.Lasts <= 0 {
 			return misusef("--expires is a duration such as 30m or 24h")
 		}
-		return a.withClients(ctx, func(r *userstore.Registry, _ *sqlstore.DB) error {
+		return a.withClients(ctx, func(r *registration.Registry, _ *sqlstore.DB) error {
 			t, token, err := r.CreateRegistrationToken(ctx, n)
 			var invalid *userstore.ValidationError
 			if errors.As(err, &invalid) {
@@ -154,7 +155,7 @@ func (a *app) registrationTokenRevoke() *cobra.Command {
 			return nil
 		},
 		RunE: action(func(ctx context.Context, args []string) error {
-			return a.withClients(ctx, func(r *userstore.Registry, _ *sqlstore.DB) error {
+			return a.withClients(ctx, func(r *registration.Registry, _ *sqlstore.DB) error {
 				err := r.RevokeRegistrationToken(ctx, args[0])
 				if errors.Is(err, userstore.ErrNotFound) {
 					return fmt.Errorf("there is no initial access token %q; `signet clients registration-token list` shows those there are", printable.Text(args[0]))

@@ -84,6 +84,7 @@ running servers of the version before go on working while it runs.`,
 				return a.table([]string{"MIGRATION", "APPLIED"}, rows)
 			}),
 		},
+		a.migrateCopyCommand(),
 	)
 }
 

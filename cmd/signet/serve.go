@@ -21,6 +21,7 @@ import (
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/backchannel"
+	"github.com/signet-id/signet/internal/counts"
 	"github.com/signet-id/signet/internal/logos"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
@@ -165,7 +166,12 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		return err
 	}
 	logouts := &backchannel.Sender{Post: fetcher.Post}
-	metrics := newMetrics(hasher, manager, db, mailer, logouts, a.now)
+	documents := documentSettings(c, documentsBy(fetcher))
+	issued, people, swept := &issuer.Counts{}, &userstore.Counts{}, &counts.Words{}
+	metrics := newMetrics(metricParts{
+		hasher: hasher, keys: manager, db: db, mail: mailer, logouts: logouts, admission: admission, throttle: throttle,
+		documents: documents, issued: issued, accounts: people, swept: swept, now: a.now,
+	})
 	var stopping atomic.Bool
 	endpoints := &api.Server{
 		JWKSMaxAge:     c.Keys.JWKSMaxAge,
@@ -187,11 +193,13 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Mail:       mailer,
 		ClientKeys: &issuer.ClientKeys{Fetch: fetcher.Get},
 		Objects:    &issuer.RequestObjects{Fetch: fetcher.Get},
-		Documents:  documentSettings(c, documentsBy(fetcher)),
+		Documents:  documents,
 		Logouts:    logouts,
 		Logos:      logos.New(logosBy(fetcher), a.now),
 		Ready:      readiness(&stopping, manager, db),
 		Metrics:    metrics,
+		Issued:     issued,
+		People:     people,
 		Accounts:   accountSettings(c, listener.Addr().String()),
 		Issuer:     iss,
 		Clients:    clientSettings(c, sectorsBy(fetcher)),
@@ -220,7 +228,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer stopSending()
 	running.Go(func() { mailer.Run(sending) })
 	running.Go(func() { logouts.Run(sending) })
-	running.Go(func() { sweep(background, db, manager.Ready, c.Audit.Retention, log) })
+	running.Go(func() { sweep(background, sweptStore{db, swept}, manager.Ready, c.Audit.Retention, log) })
 
 	warnOfUnknownClients(ctx, db, iss.Resources, log) // before serving, so before the server can be stopped
 
@@ -233,6 +241,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	if c.Source("issuer") == "" && !loopback(listener.Addr()) {
 		log.Warn("the issuer is "+iss.URL+", which other machines cannot reach; set issuer to the URL that they use", "listen", listener.Addr().String())
 	}
+	notifySupervisor(a.env, "READY=1", log)
 	if fresh {
 		lines.waitUntilWritten()
 		a.welcome(c, localURL(c, listener.Addr()))
@@ -244,6 +253,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	case <-ctx.Done():
 	}
 	stopping.Store(true)
+	notifySupervisor(a.env, "STOPPING=1", log)
 	public.drain(c.HTTP.DrainNotice, errors.Is(context.Cause(ctx), errInterrupted), log)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/password"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // verification returns what sign-ups have to prove.
@@ -113,8 +114,8 @@ func documentsBy(fetcher *outbound.Client) documentFunc {
 }
 
 // clientSettings returns a client registry with the settings of the configuration.
-func clientSettings(c configs.Config, sectors fetchFunc) *userstore.Registry {
-	r := &userstore.Registry{
+func clientSettings(c configs.Config, sectors fetchFunc) *registration.Registry {
+	r := &registration.Registry{
 		RedirectSchemes: c.OAuth.Schemes(), ResponseTypes: c.OAuth.Types(), SectorDocument: sectors, UnusedFor: c.OAuth.UnusedClients,
 	}
 	for _, resource := range c.AllResources() {

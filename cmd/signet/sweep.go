@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // remover removes at most limit rows that have expired at an instant, and tells how many.
@@ -20,6 +21,9 @@ type remover = func(ctx context.Context, now time.Time, limit int) (removed int,
 // clock that runs ahead must not delete live rows.
 func sweep(ctx context.Context, db userstore.Store, ready func() error, retention time.Duration, log *slog.Logger) {
 	now := earlierOf(db.Now, time.Now)
+	if err := tendEvents(ctx, db, now); err != nil && ctx.Err() == nil {
+		log.Warn("the audit log has no table for the months to come; the next round tries again", "error", err)
+	}
 	for pause(ctx, 5*time.Minute) {
 		if ready() == nil {
 			sweepAll(ctx, db, now, retention, log)
@@ -27,44 +31,93 @@ func sweep(ctx context.Context, db userstore.Store, ready func() error, retentio
 	}
 }
 
-// sweepAll removes what has expired of every kind.
+// tendEvents makes the months of the audit log to come, where it is kept by months.
+func tendEvents(ctx context.Context, db userstore.Store, now clock) error {
+	at, err := now(ctx)
+	if err == nil {
+		_, err = db.TendEventMonths(ctx, at, time.Time{})
+	}
+	return err
+}
+
+const (
+	// A batch grows or shrinks until it takes about batchTakes: a request hardly waits longer for
+	// the store than that. A store that is busy slows the sweeper down, but only so far that it
+	// still removes more than a busy store takes in.
+	batchTakes            = 8 * time.Millisecond
+	firstBatch            = 100
+	leastBatch, mostBatch = 50, 2000
+	// A pause is restFactor times as long as the batch before it, so that however much there is to
+	// remove, most of the store's time is left to requests; and longestRest at most.
+	restFactor  = 4
+	longestRest = 100 * time.Millisecond
+)
+
+// expiring is a kind of rows that expire.
+type expiring struct {
+	name    string
+	remove  remover
+	batch   int // how many rows the next batch removes at most
+	removed int
+	done    bool // a batch found fewer rows than it could have removed, or failed
+}
+
+// sweepAll removes what has expired of every kind, a batch of each in turn, so that no kind waits
+// for another one of which there is much.
 func sweepAll(ctx context.Context, db userstore.Store, now clock, retention time.Duration, log *slog.Logger) {
+	kinds := []*expiring{
+		{name: "grants", remove: db.RemoveExpired},
+		{name: "attempts", remove: db.RemoveExpiredAttempts},
+		{name: "events", remove: removeOldEvents(db, retention)},
+		{name: "codes_and_sessions", remove: db.RemoveExpiredCodes},
+		{name: "one_time_tokens", remove: db.RemoveExpiredTokens},
+		{name: "app_sessions", remove: db.RemoveExpiredAppSessions},
+		{name: "spent_handles_and_trusted_browsers", remove: db.RemoveSpentHandles},
+		{name: "unused_clients", remove: removeUnusedClients(db, log)},
+		{name: "registration_tokens", remove: db.RemoveRegistrationTokens},
+	}
+	for _, k := range kinds {
+		k.batch = firstBatch
+	}
+	err := sweepKinds(ctx, now, kinds...)
 	var counts []any
-	var errs []error
 	found := false
-	for _, kind := range []struct {
-		name   string
-		remove remover
-	}{
-		{"grants", db.RemoveExpired},
-		{"attempts", db.RemoveExpiredAttempts},
-		{"events", removeOldEvents(db, retention)},
-		{"codes_and_sessions", db.RemoveExpiredCodes},
-		{"one_time_tokens", db.RemoveExpiredTokens},
-		{"app_sessions", db.RemoveExpiredAppSessions},
-		{"spent_handles_and_trusted_browsers", db.RemoveSpentHandles},
-		{"unused_clients", removeUnusedClients(db, log)},
-		{"registration_tokens", db.RemoveRegistrationTokens},
-	} {
-		removed, err := sweepOnce(ctx, kind.remove, now, 200)
-		counts, errs, found = append(counts, kind.name, removed), append(errs, err), found || removed > 0
+	for _, k := range kinds {
+		counts, found = append(counts, k.name, k.removed), found || k.removed > 0
 	}
 	if found {
 		log.Info("expired rows removed", counts...)
 	}
-	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		log.Warn("expired rows could not be removed; the next round tries again", "error", err)
 	}
 }
 
 // removeOldEvents returns a function that removes audit entries older than retention. With
-// retention 0 it removes none.
+// retention 0 it removes none. What is kept by months goes by months, so that an entry stays up to
+// a month longer, unless the retention is so short that this would be much.
 func removeOldEvents(db userstore.Store, retention time.Duration) remover {
+	const short = 90 * 24 * time.Hour
+	var begin, rest time.Time // the months are looked at once, not for each batch
 	return func(ctx context.Context, now time.Time, limit int) (int, error) {
+		if begin.IsZero() {
+			var before time.Time
+			if retention > 0 {
+				before = now.Add(-retention)
+			}
+			end, err := db.TendEventMonths(ctx, now, before)
+			if err != nil {
+				return 0, err
+			}
+			begin, rest = now, end
+			if retention < short {
+				rest = before
+			}
+		}
 		if retention <= 0 {
 			return 0, nil
 		}
-		return db.RemoveEvents(ctx, now.Add(-retention), limit)
+		return db.RemoveEvents(ctx, rest, limit)
 	}
 }
 
@@ -72,24 +125,60 @@ func removeOldEvents(db userstore.Store, retention time.Duration) remover {
 // never used.
 func removeUnusedClients(db userstore.Store, log *slog.Logger) remover {
 	return func(ctx context.Context, now time.Time, limit int) (int, error) {
-		return userstore.RemoveUnusedClients(ctx, db, log, now, limit)
+		return registration.RemoveUnused(ctx, db, log, now, limit)
 	}
 }
 
-// sweepOnce removes rows in small batches with pauses in between, so that no request waits long for
-// the store.
+// sweepOnce removes the rows of one kind. The first batch is of so many rows.
 func sweepOnce(ctx context.Context, remove remover, now clock, batch int) (removed int, err error) {
-	for {
-		at, err := now(ctx)
-		if err != nil {
-			return removed, err
-		}
-		n, err := remove(ctx, at, batch)
-		removed += n
-		if err != nil || n < batch || !pause(ctx, 100*time.Millisecond) {
-			return removed, err
+	k := expiring{remove: remove, batch: batch}
+	err = sweepKinds(ctx, now, &k)
+	return k.removed, err
+}
+
+// sweepKinds removes rows in small batches with pauses in between until there are none, or ctx
+// ends. A kind whose rows cannot be removed does not keep the others from being removed.
+func sweepKinds(ctx context.Context, now clock, kinds ...*expiring) error {
+	var errs []error
+	for left := true; left; {
+		left = false
+		for _, k := range kinds {
+			if k.done {
+				continue
+			}
+			took, err := k.removeBatch(ctx, now)
+			if err != nil {
+				k.done = true
+				errs = append(errs, err)
+				continue
+			}
+			left = left || !k.done
+			if !k.done && !pause(ctx, min(restFactor*max(took, time.Millisecond), longestRest)) {
+				return errors.Join(errs...)
+			}
 		}
 	}
+	return errors.Join(errs...)
+}
+
+// removeBatch removes one batch, and makes the next one smaller or larger by how long that took.
+func (k *expiring) removeBatch(ctx context.Context, now clock) (took time.Duration, err error) {
+	at, err := now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	n, err := k.remove(ctx, at, k.batch)
+	took = time.Since(begin)
+	k.removed += n
+	k.done = n < k.batch
+	switch {
+	case took > batchTakes:
+		k.batch = max(k.batch/2, min(k.batch, leastBatch))
+	case took < batchTakes/2:
+		k.batch = min(k.batch*3/2+1, mostBatch)
+	}
+	return took, err
 }
 
 // pause waits for about d, 20 % more or less. It returns false if ctx has ended.

@@ -181,6 +181,17 @@ type Change struct {
 	After  string `json:"after"`
 }
 
+// Differing returns the fields of next whose values differ from those of old, which lists the same
+// fields in the same order.
+func Differing(old, next []Change) (out []Change) {
+	for i, c := range next {
+		if c.Before = old[i].After; c.Before != c.After {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // Origin holds what all events of one request or command share.
 type Origin struct {
 	Actor     Actor

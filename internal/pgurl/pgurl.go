@@ -3,16 +3,21 @@
 //
 //	postgres://user@%2Fvar%2Frun%2Fpostgresql/database
 //
-// net/url, and therefore the driver, does not allow %2F in a host.
+// net/url does not allow %2F in a host. Neither does it allow several hosts of which one is an IPv6
+// address, or of which the last one has no port:
+//
+//	postgres://user@[fd00::11]:5432,[fd00::12]:5432/database
+//	postgres://user@pg1:5433,pg2:5433,pg3/database
 package pgurl
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 )
 
-// Plain returns the address with the folders of sockets moved to the query parameter host, where
-// the driver accepts them. It returns any other address unchanged. An invalid address is unchanged
+// Plain returns the address with such hosts moved to the query parameters host and port, where the
+// driver accepts them. It returns any other address unchanged. An invalid address is unchanged
 // too, and the driver's parser reports the error.
 func Plain(address string) string {
 	scheme, rest, ok := strings.Cut(address, "://")
@@ -28,7 +33,9 @@ func Plain(address string) string {
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
 		user, hostPorts = authority[:at+1], authority[at+1:]
 	}
-	if !strings.Contains(strings.ToUpper(hostPorts), "%2F") {
+	last := hostPorts[strings.LastIndexByte(hostPorts, ',')+1:]
+	severalOdd := last != hostPorts && (strings.Contains(hostPorts, "[") || strings.Contains(hostPorts, ":") && !strings.Contains(last, ":"))
+	if !strings.Contains(strings.ToUpper(hostPorts), "%2F") && !severalOdd {
 		return address
 	}
 	path, query, hasQuery := strings.Cut(tail, "?")
@@ -53,6 +60,8 @@ func Plain(address string) string {
 		}
 		if !found || port == "" {
 			port = "5432"
+		} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return address
 		} else {
 			anyPort = true
 		}

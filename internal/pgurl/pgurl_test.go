@@ -19,6 +19,10 @@ func TestPlain(t *testing.T) {
 		{"postgres://u:p@%2Fsocket%20dir?dbname=db", "/socket dir:5432", "u", "p", "db"},
 		{"postgres://u@%2Fa,%2Fb:6000/db", "/a:5432 /b:6000", "u", "", "db"},
 		{"postgres://u@%2Fa,[::1]:6000,c.example/db?sslmode=disable", "/a:5432 ::1:6000 c.example:5432", "u", "", "db"},
+		{"postgres://u:p@[fd00::11]:6000,[fd00::12]/db?sslmode=disable", "fd00::11:6000 fd00::12:5432", "u", "p", "db"},
+		{"postgres://u:p@a.example:6000,[fd00::12],c.example/db?sslmode=disable", "a.example:6000 fd00::12:5432 c.example:5432", "u", "p", "db"},
+		{"postgres://u:p@a.example:6000,b.example:6001,c.example/db?sslmode=disable", "a.example:6000 b.example:6001 c.example:5432", "u", "p", "db"},
+		{"postgres://u:p@a.example,b.example:6000/db?target_session_attrs=read-write", "a.example:5432 b.example:6000", "u", "p", "db"},
 	} {
 		config, err := pgx.ParseConfig(pgurl.Plain(c.address))
 		if err != nil {
@@ -45,7 +49,7 @@ func TestPlain(t *testing.T) {
 		"postgres://u@host:5433/db?host=/socket",
 		"postgres://u@[::1]:5432/db", "postgres://u@/db?host=%2Fsocket", "mysql://u@%2Fsocket/db",
 		"postgres://u@%2Fsocket/db#x", "postgres://u@[%2F/db",
-		"postgres://u@%2Fa%zz/db",
+		"postgres://u@%2Fa%zz/db", "postgres://u@a:x,b:2,c/db", "postgres://u@a:70000,b/db", "postgres://u@a:1,b:2/db", "postgres://u@[::1,[::2]/db",
 	} {
 		if got := pgurl.Plain(address); got != address {
 			t.Errorf("%s became %s", address, got)

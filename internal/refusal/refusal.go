@@ -59,7 +59,7 @@ func name(id string) string {
 	return text(id, maxName)
 }
 
-// nameable matches the ids that a registered client may have (userstore.Registry has the rule), and
+// nameable matches the ids that a registered client may have (registration.Registry has the rule), and
 // a few more.
 var nameable = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._~:-]{0,127}$`)
 

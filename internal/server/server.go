@@ -22,6 +22,7 @@ import (
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/password"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // Store is the database as the server uses it.
@@ -56,17 +57,19 @@ type Parts struct {
 	Ready      func(context.Context) error // the error says why the server is not ready; errors.Join joins several reasons
 	Metrics    api.Metrics                 // optional; without it nothing is counted
 	Logos      *logos.Cache                // optional; without it the pages show no logos of clients
+	Issued     *issuer.Counts              // optional; without it no tokens are counted
+	People     *userstore.Counts           // optional; without it no logins are counted
 
 	// These hold their own settings; Compose sets their fields for the parts above.
 	Accounts *userstore.Accounts
 	Issuer   *issuer.Issuer
-	Clients  *userstore.Registry
+	Clients  *registration.Registry
 	API      *api.Server
 }
 
 // Compose joins the parts. After it, API.Handler returns the server's handler.
 func Compose(p Parts) error {
-	if err := required.Missing(p, "ClientKeys", "Objects", "Documents", "Logouts", "Metrics", "Logos"); err != nil {
+	if err := required.Missing(p, "ClientKeys", "Objects", "Documents", "Logouts", "Metrics", "Logos", "Issued", "People"); err != nil {
 		return err
 	}
 	if p.Issuer.URL == "" {
@@ -85,7 +88,7 @@ func Compose(p Parts) error {
 
 	a := p.Accounts
 	a.Store, a.Hasher, a.Throttle = p.Store, p.Hasher, p.Throttle
-	a.Now, a.NewID, a.Log = p.Now, NewID, p.Log
+	a.Now, a.NewID, a.Log, a.Counts = p.Now, NewID, p.Log, p.People
 	a.TokenSecret = func() ([]byte, error) { return p.Keys.Secret(keys.OneTime) }
 	a.AppKey = func() ([]byte, error) { return p.Keys.FactorKey(keys.AuthenticatorApps) }
 	a.RecoveryKey = func() ([]byte, error) { return p.Keys.FactorKey(keys.RecoveryCodes) }
@@ -98,7 +101,7 @@ func Compose(p Parts) error {
 	}
 
 	i := p.Issuer
-	i.Accounts, i.Keys = a, p.Keys
+	i.Accounts, i.Keys, i.Counts = a, p.Keys, p.Issued
 	i.Grants, i.Codes, i.Browsers, i.Consents = p.Store, p.Store, p.Store, p.Store
 	documents := p.Documents
 	if documents == nil {

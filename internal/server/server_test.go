@@ -16,6 +16,7 @@ import (
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/password"
+	"github.com/signet-id/signet/userstore/registration"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
@@ -31,14 +32,15 @@ func parts(t *testing.T) server.Parts {
 		Cache:    &issuer.ClientCache{MaxAge: time.Second},
 		Mail:     &mail.Worker{Way: mail.Absent},
 		Ready:    func(context.Context) error { return nil },
-		Accounts: &userstore.Accounts{}, Issuer: &issuer.Issuer{URL: "https://id.test"}, Clients: &userstore.Registry{},
+		Accounts: &userstore.Accounts{}, Issuer: &issuer.Issuer{URL: "https://id.test"}, Clients: &registration.Registry{},
 		API: &api.Server{},
 	}
 }
 
 // Any forgotten part fails the start, and the error names the part.
 func TestAMissingPartFailsTheStart(t *testing.T) {
-	optional := map[string]bool{"ClientKeys": true, "Objects": true, "Documents": true, "Logouts": true, "Metrics": true, "Logos": true}
+	optional := map[string]bool{"ClientKeys": true, "Objects": true, "Documents": true, "Logouts": true, "Metrics": true, "Logos": true,
+		"Issued": true, "People": true}
 	fields := reflect.TypeFor[server.Parts]()
 	for n := range fields.NumField() {
 		name := fields.Field(n).Name

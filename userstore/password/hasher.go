@@ -17,6 +17,8 @@ import (
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/signet-id/signet/internal/counts"
 )
 
 // MaxBytes is the longest password in bytes of UTF-8. It is checked before anything is
@@ -72,6 +74,9 @@ type Hasher struct {
 	memory           *hashMemory
 	inside, running  atomic.Int64
 	started, refused atomic.Uint64
+
+	// Waits counts how long callers that got a slot waited for it, for metrics.
+	Waits counts.Histogram
 }
 
 // Defaults of New, for zero arguments.
@@ -266,6 +271,7 @@ func (h *Hasher) inSlot(ctx context.Context, f func()) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.wait)
 	defer cancel()
+	began := time.Now()
 	if h.slots.Acquire(ctx, 1) != nil {
 		h.refused.Add(1)
 		return ErrOverloaded // also when the caller's own time ran out here: what it waited for is a slot
@@ -274,6 +280,7 @@ func (h *Hasher) inSlot(ctx context.Context, f func()) error {
 	h.running.Add(1)
 	defer h.running.Add(-1)
 	h.started.Add(1)
+	h.Waits.Observe(time.Since(began))
 	f()
 	return nil
 }

@@ -101,7 +101,7 @@ func storeEventsIf(sql inserts, rows []eventRow, args ...any) []stmt {
 		}
 	}
 	for _, row := range rows {
-		s = append(s, bind(sql.event, slices.Concat(row.columns, args)...))
+		s = append(s, stmt{sql: sql.event, args: slices.Concat(row.columns, args), entry: true})
 	}
 	return s
 }

@@ -38,6 +38,7 @@ type DB struct {
 	locked  sync.Mutex
 	unlock  func() // releases the lock file; nil without one
 	probe   probe  // whether the database takes writes
+	acts    acts   // what is called, for metrics
 }
 
 // ErrLocked means that another server uses the same SQLite file.
@@ -78,6 +79,7 @@ type stmt struct {
 	sql   string
 	args  []any
 	vital bool // does not queue behind requests: see spareConns
+	entry bool // adds an entry to the audit log
 }
 
 func bind(sql string, args ...any) stmt { return stmt{sql: sql, args: args} }
@@ -110,6 +112,12 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	switch e := db.engine.(type) {
+	case *postgres:
+		e.acts = &db.acts
+	case *sqliteEngine:
+		e.acts = &db.acts
 	}
 	return db, nil
 }
@@ -156,7 +164,11 @@ func (db *DB) Now(ctx context.Context) (time.Time, error) {
 // retrying runs one operation within callLimit. It retries the operation, at most retries times,
 // when the failed try changed nothing; and, if the operation is idempotent, also when the try may
 // have been committed. maybeDone tells fn that an earlier try may have been committed.
-func (db *DB) retrying(ctx context.Context, idempotent bool, fn func(ctx context.Context, maybeDone bool) error) error {
+func (db *DB) retrying(
+	ctx context.Context, idempotent bool, fn func(ctx context.Context, maybeDone bool) error,
+) (err error) {
+	act, began := db.acts.of(), time.Now()
+	defer func() { db.acts.done(act, time.Since(began), err) }()
 	if end, ok := ctx.Deadline(); !ok || time.Until(end) > callLimit {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, callLimit)
@@ -172,6 +184,7 @@ func (db *DB) retrying(ctx context.Context, idempotent bool, fn func(ctx context
 		if r == never || r == ifIdempotent && !idempotent || try == retries || !pause(ctx, try) {
 			return wrap(err)
 		}
+		db.acts.retried(err)
 		maybeDone = maybeDone || r == ifIdempotent
 	}
 }

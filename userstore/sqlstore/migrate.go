@@ -49,13 +49,24 @@ func (e *SchemaError) Error() string {
 }
 
 // Migrate brings the schema to this binary's version. It is safe when several replicas call it at
-// once, and after a migration that was killed: each migration is applied as a whole or not at all.
-// It has no time limit.
+// once, and after a migration that was killed: each migration is applied as a whole or not at all,
+// or else goes on where it was ended. It has no time limit.
 func (db *DB) Migrate(ctx context.Context) error {
 	if err := db.engine.migrate(ctx); err != nil {
 		return fmt.Errorf("migrate the database: %w", wrap(err))
 	}
-	return db.CheckSchema(ctx)
+	if err := db.CheckSchema(ctx); err != nil {
+		return err
+	}
+	// A server makes the months, too. Where its role may not, a migration every month or two does.
+	now, err := db.Now(ctx)
+	if err == nil {
+		_, err = db.TendEventMonths(ctx, now, time.Time{})
+	}
+	if err != nil {
+		return fmt.Errorf("make the months of the audit log: %w", err)
+	}
+	return nil
 }
 
 func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) error {
@@ -119,23 +130,16 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 // CheckSchema returns nil when the schema has this binary's version, or a newer one that this
 // binary can still write to. It returns a *SchemaError otherwise.
 func (db *DB) CheckSchema(ctx context.Context) error {
-	all, err := db.embedded()
+	have, want, err := db.versions(ctx)
 	if err != nil {
 		return err
 	}
-	applied, err := db.applied(ctx)
-	if err != nil {
+	e := &SchemaError{Have: have, Want: want}
+	if e.Have < e.Want {
+		return e
+	}
+	if err := db.checkCopied(ctx); err != nil {
 		return err
-	}
-	e := &SchemaError{Want: all[len(all)-1].Version}
-	for version := range applied {
-		e.Have = max(e.Have, version)
-	}
-	for _, m := range all {
-		if _, ok := applied[m.Version]; !ok {
-			e.Have = min(e.Have, m.Version-1)
-			return e
-		}
 	}
 	if e.Have > e.Want {
 		var oldest int64
@@ -148,6 +152,39 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// versions returns the version of the schema, up to which nothing is missing, and that of this
+// binary.
+func (db *DB) versions(ctx context.Context) (have, want int64, err error) {
+	all, err := db.embedded()
+	if err != nil {
+		return 0, 0, err
+	}
+	applied, err := db.applied(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	for version := range applied {
+		have = max(have, version)
+	}
+	for _, m := range all {
+		if _, ok := applied[m.Version]; !ok {
+			have = min(have, m.Version-1)
+			break
+		}
+	}
+	return have, all[len(all)-1].Version, nil
+}
+
+// checkCopied refuses a database that holds an unfinished copy of another one.
+func (db *DB) checkCopied(ctx context.Context) error {
+	var unfinished int64
+	err := db.one(ctx, bind(db.dialect.hasTable, copyMarker), func(s scanner) error { return s.Scan(&unfinished) })
+	if err == nil && unfinished != 0 {
+		err = ErrCopyUnfinished
+	}
+	return err
 }
 
 // applied returns the versions that the database has, with the time at which each was applied.

@@ -20,6 +20,9 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
+// goesOn is the one migration of several transactions: TestTheMigrationToMonthsGoesOn interrupts it.
+const goesOn = "0017_audit_months.sql"
+
 func TestBothEnginesHaveTheSameMigrations(t *testing.T) {
 	names := map[string][]string{}
 	for _, engine := range []string{"postgres", "sqlite"} {
@@ -36,7 +39,7 @@ func TestBothEnginesHaveTheSameMigrations(t *testing.T) {
 			if strings.Contains(string(text), "+goose Down") {
 				t.Errorf("%s/%s goes back: migrations are forward only", engine, e.Name())
 			}
-			if strings.Contains(string(text), "NO TRANSACTION") {
+			if strings.Contains(string(text), "NO TRANSACTION") && e.Name() != goesOn {
 				t.Errorf("%s/%s could be left half done", engine, e.Name())
 			}
 			if n := i + 1; !strings.HasPrefix(e.Name(), fmt.Sprintf("%04d_", n)) {
@@ -84,7 +87,8 @@ func TestBothEnginesHaveTheSameColumns(t *testing.T) {
 	pg, err := session(t, sqltest.PostgresURL(t)).Query(t.Context(),
 		`SELECT c.table_name::text, c.column_name::text, c.is_nullable = 'YES' FROM information_schema.columns c
 		JOIN information_schema.tables t ON t.table_name = c.table_name AND t.table_schema = c.table_schema
-		WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.table_name NOT LIKE 'goose%'`)
+		WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.table_name NOT LIKE 'goose%'
+		AND NOT (SELECT relispartition FROM pg_class WHERE oid = c.table_name::regclass)`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +49,7 @@ type postgres struct {
 	// pool, so that a caller who has an entry need not wait for a connection.
 	busy, spare   chan struct{}
 	waits, waited atomic.Int64 // calls that found no free place; nanoseconds
+	acts          *acts        // nil: nothing is counted
 }
 
 func openPostgres(ctx context.Context, url string, o Options) (*postgres, error) {
@@ -81,6 +83,7 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 
 	pl := &pooler{log: o.Log, modeChosen: strings.Contains(url, "default_query_exec_mode=")}
 	pl.configure(config)
+	new(hosts).configure(config)
 
 	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
 	defer cancel()
@@ -207,6 +210,9 @@ func readOnly(err error) bool {
 func (p *postgres) renew(ctx context.Context) bool {
 	config := p.pool.Config().ConnConfig
 	p.pooler.adapt(config)
+	if several(config) {
+		config.ConnectTimeout = probeLimit / 4 // there is time for the hosts behind one that is frozen
+	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -256,6 +262,7 @@ func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
 	}
 	defer release()
 	counts, err := pipeline(ctx, conn.Conn(), s)
+	p.acts.entries(s, counts, err)
 	if vital && readOnly(err) {
 		return counts, err // a failed probe does not end the reads: see renew
 	}
@@ -287,7 +294,7 @@ func pipeline(ctx context.Context, conn interface {
 	return counts, results.Close()
 }
 
-func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
+func (p *postgres) transact(ctx context.Context, fn func(exec) error) (err error) {
 	conn, release, err := p.acquire(ctx, false)
 	if err != nil {
 		return err
@@ -297,7 +304,9 @@ func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
 	if err != nil {
 		return p.resetIfUseless(err)
 	}
-	if err := fn(func(s ...stmt) ([]int64, error) { return pipeline(ctx, tx, s) }); err != nil {
+	var t transaction
+	defer func() { p.acts.ended(t, err) }()
+	if err := fn(t.watching(func(s ...stmt) ([]int64, error) { return pipeline(ctx, tx, s) })); err != nil {
 		_ = tx.Rollback(ctx)
 		return p.resetIfUseless(err)
 	}
@@ -314,28 +323,64 @@ func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
 // migrationLock is the advisory lock that only one migrator holds at a time.
 const migrationLock = 0x5369676e6574 // "Signet"
 
-// migrate holds the lock in a transaction of its own, which stays open beside those of the
-// migrations. Unlike a session's lock, this lock also works through a transaction pooler; and it
-// ends with a migrator that was killed.
 func (p *postgres) migrate(ctx context.Context) error {
-	config := p.pool.Config().ConnConfig
-	p.pooler.forMigration(config)
-	db := stdlib.OpenDB(*config)
+	db := p.forMigration()
 	defer db.Close()
-	lock, err := db.BeginTx(ctx, nil)
+	end, err := lockMigrations(ctx, db, true)
 	if err != nil {
 		return err
 	}
-	defer lock.Rollback()
-	// The role may have limits that the settings of the connection do not override.
-	if _, err := lock.ExecContext(ctx, `SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),
-		set_config('idle_in_transaction_session_timeout', '0', true)`); err != nil {
-		return err
-	}
-	if _, err := lock.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrationLock)); err != nil {
-		return err
-	}
+	defer end()
 	return migrate(ctx, goose.DialectPostgres, db)
 }
+
+// forMigration returns connections without time limits.
+func (p *postgres) forMigration() *sql.DB {
+	config := p.pool.Config().ConnConfig
+	p.pooler.forMigration(config)
+	return stdlib.OpenDB(*config)
+}
+
+// migrating makes this the only migrator until end is called. It does not wait for another one.
+func (p *postgres) migrating(ctx context.Context) (end func(), err error) {
+	db := p.forMigration()
+	unlock, err := lockMigrations(ctx, db, false)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return func() { unlock(); db.Close() }, nil
+}
+
+// lockMigrations takes the lock of migrations in a transaction, which stays open beside those of the
+// migrations until end is called. Unlike a session's lock, this lock also works through a transaction
+// pooler; and it ends with a migrator that was killed.
+func lockMigrations(ctx context.Context, db *sql.DB, wait bool) (end func(), err error) {
+	lock, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	locked := false
+	// The role may have limits that the settings of the connection do not override.
+	if _, err = lock.ExecContext(ctx, `SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),
+		set_config('idle_in_transaction_session_timeout', '0', true)`); err == nil {
+		if wait {
+			_, err = lock.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrationLock))
+			locked = true
+		} else {
+			err = lock.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(migrationLock)).Scan(&locked)
+		}
+	}
+	if err == nil && !locked {
+		err = errMigrating
+	}
+	if err != nil {
+		_ = lock.Rollback()
+		return nil, err
+	}
+	return func() { _ = lock.Rollback() }, nil
+}
+
+var errMigrating = fmt.Errorf("%w: another command migrates this database, or copies into it: wait for it", userstore.ErrUnavailable)
 
 func (p *postgres) close() { p.pool.Close() }

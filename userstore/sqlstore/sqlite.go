@@ -38,6 +38,7 @@ type sqliteEngine struct {
 	writes atomic.Int64  // how often rows were changed and committed
 	wrote  atomic.Bool   // that happened within the last probeEvery
 	quiet  *time.Timer   // clears wrote; each write starts it again
+	acts   *acts         // nil: nothing is counted
 }
 
 // conns is a pool with its statements, each prepared once.
@@ -189,6 +190,7 @@ func (e *sqliteEngine) batch(ctx context.Context, s []stmt) ([]int64, error) {
 		all += n
 	}
 	e.noteWrite(all, err)
+	e.acts.entries(s, counts, err)
 	return counts, err
 }
 
@@ -200,10 +202,11 @@ func count(result sql.Result, err error) (int64, error) {
 }
 
 func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error {
-	return e.begin(ctx, nil, func(tx *sql.Tx, _ []*sql.Stmt) error {
+	var t transaction
+	err := e.begin(ctx, nil, func(tx *sql.Tx, _ []*sql.Stmt) error {
 		// The one connection belongs to the transaction: what it prepares ends with it.
 		prepared := map[string]*sql.Stmt{}
-		return fn(func(s ...stmt) ([]int64, error) {
+		return fn(t.watching(func(s ...stmt) ([]int64, error) {
 			counts := make([]int64, len(s))
 			for i := range s {
 				p := prepared[s[i].sql]
@@ -220,8 +223,10 @@ func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error 
 				}
 			}
 			return counts, nil
-		})
+		}))
 	})
+	e.acts.ended(t, err)
+	return err
 }
 
 // begin runs fn in a transaction that has the right to write from its start.

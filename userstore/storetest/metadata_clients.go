@@ -8,6 +8,7 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // described is a client as its metadata document describes it, without a row.
@@ -22,7 +23,7 @@ func (f *fixture) described() userstore.Client {
 // firstConsent is the code of the first consent of a client.
 func (f *fixture) firstConsent(ctx context.Context, s userstore.BrowserSession, c userstore.Client) userstore.Code {
 	code := f.newCode(s, c)
-	code.NewClient = userstore.RowOf(ctx, c, f.now)
+	code.NewClient = registration.RowOf(ctx, c, f.now)
 	return code
 }
 
@@ -150,7 +151,7 @@ func withoutRow(t *testing.T, f *fixture) {
 	_, err := f.PushedRequest(ctx, p.ID, c.ID, f.now)
 	is(t, err, userstore.ErrExists)
 	code := f.codeOf(d, s, "r")
-	code.NewClient = userstore.RowOf(ctx, c, f.now)
+	code.NewClient = registration.RowOf(ctx, c, f.now)
 	must(t, f.allow(ctx, code))
 	equal(t, "state", f.stateOf(t, d), userstore.DeviceAllowed)
 

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -15,7 +16,9 @@ type Progress struct {
 	Bar  bool   // Out is a terminal
 	Size int64  // of the input in bytes; 0: unknown
 	Of   string // what is counted, such as accounts
-	Now  func() time.Time
+	// Whole is what Size is the size of; empty: the file.
+	Whole string
+	Now   func() time.Time
 
 	read  atomic.Int64
 	shown bool
@@ -77,7 +80,7 @@ func (p *Progress) Show(n int) {
 	case p.Bar:
 		fmt.Fprintf(p.Out, "\r%d %s", n, p.Of)
 	case p.Size > 0:
-		fmt.Fprintf(p.Out, "signet: %d %s, %.0f %% of the file\n", n, p.Of, 100*part)
+		fmt.Fprintf(p.Out, "signet: %d %s, %.0f %% of %s\n", n, p.Of, 100*part, cmp.Or(p.Whole, "the file"))
 	default:
 		fmt.Fprintf(p.Out, "signet: %d %s\n", n, p.Of)
 	}
