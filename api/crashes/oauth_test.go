@@ -1,0 +1,33 @@
+package crashes_test
+
+import (
+	"net/url"
+
+	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/userstore"
+)
+
+// oauthJourneys are those of client apps.
+var oauthJourneys = []journey{
+	{"code and PKCE, refresh and revocation", nil, func(s *apitest.Server, name string) {
+		u := quiet(s).Operated(name+"@example.test", true)
+		c := quiet(s).Register(userstore.Client{ID: name, AuthMethod: userstore.AuthNone})
+		_, p := s.Allowed(u, c)
+		tokens := s.TokensOf(c, p)
+		s.Do(s.RefreshRequest(c, tokens.Refresh)).Want(200, "").JSON(&tokens)
+		apitest.UserinfoOf(s, tokens)
+		s.Do(apitest.Request{Method: "POST", Path: "/oauth2/userinfo", Token: tokens.Access}).Want(200, "")
+		s.Do(s.Authenticated(c, "/oauth2/revoke", url.Values{"token": {tokens.Refresh}})).Want(200, "")
+		quiet(s).Do(s.RefreshRequest(c, tokens.Refresh)).Want(400, "invalid_grant")
+	}},
+	{"a confidential client", nil, func(s *apitest.Server, name string) {
+		u := quiet(s).Operated(name+"@example.test", true)
+		c := quiet(s).Register(userstore.Client{ID: name})
+		code := quiet(s).Code(u, c)
+		var tokens apitest.Tokens
+		s.Do(s.CodeRequest(c, code)).Want(200, "").JSON(&tokens)
+		s.Introspect(c, tokens.Refresh)
+		s.Do(s.Authenticated(c, "/oauth2/revoke", url.Values{"token": {tokens.Access}})).Want(200, "")
+		s.Do(s.Authenticated(c, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}})).Want(200, "")
+	}},
+}

@@ -1,0 +1,165 @@
+package crashes_test
+
+import (
+	"database/sql"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/pgproxy"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+)
+
+// fault is what happens to one statement.
+type fault int
+
+const (
+	none    fault = iota
+	refused       // the database refuses it, and would refuse it again
+	again         // the database refuses it, and would take it again
+	cut           // the connection ends before the server has it
+	lost          // it is executed, and the answer does not come
+)
+
+func (f fault) String() string { return [...]string{"none", "refused", "again", "cut", "lost"}[f] }
+
+// store is a database, and a way to it that can fail.
+type store struct {
+	direct, faulty *sqlstore.DB
+	faults         []fault // those that its engine knows
+	count          func() sqltest.Counts
+
+	arm    func(at int, f fault)
+	forget func()                               // empties the budgets
+	disarm func() (statements int, lossy []int) // lossy: those whose answers can be lost
+}
+
+// budgets are spent whatever becomes of a request: they hold no acts, and are emptied before a request
+// is sent again and again.
+var budgets = []string{"throttle_attempts", "throttle_networks"}
+
+// noActs are the tables that no act is counted by.
+var noActs = append([]string{"mail_requests", "write_probe", "goose_db_version"}, budgets...)
+
+func sqliteStore(t *testing.T) *store {
+	path := sqltest.SQLitePath(t)
+	s := &store{direct: apitest.Open(t, path), faulty: apitest.Open(t, path), count: sqltest.Counter(t, path, noActs...),
+		faults: []fault{refused, again, lost}, forget: sqltest.Eraser(t, path, budgets...)} // there is no connection that could be cut
+	busy, broken := sqliteErrors(t)
+	var mu sync.Mutex
+	var at int
+	var what fault
+	var seen []string
+	sqlstore.Interrupt(s.faulty, sqlstore.Interruption{
+		Before: func(text string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if seen = append(seen, text); len(seen) != at {
+				return nil
+			}
+			switch what {
+			case refused:
+				return broken
+			case again:
+				return busy
+			}
+			return nil
+		},
+		After: func(string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if len(seen) == at && what == lost {
+				at = 0
+				return broken
+			}
+			return nil
+		},
+	})
+	s.arm = func(n int, f fault) {
+		mu.Lock()
+		defer mu.Unlock()
+		at, what, seen = n, f, nil
+	}
+	s.disarm = func() (statements int, lossy []int) {
+		mu.Lock()
+		defer mu.Unlock()
+		at = 0
+		inside := false // a transaction, of which only the end is an answer about the data
+		for i, text := range seen {
+			if text == sqlstore.Commit || !inside && text != sqlstore.Begin && !strings.HasPrefix(text, "SELECT") {
+				lossy = append(lossy, i+1)
+			}
+			inside = text == sqlstore.Begin || inside && text != sqlstore.Commit && text != sqlstore.Rollback
+		}
+		return len(seen), lossy
+	}
+	return s
+}
+
+// sqliteErrors are errors of the driver: one for a file that another connection holds, and one that a
+// retry does not mend.
+func sqliteErrors(t *testing.T) (busy, broken error) {
+	path := sqltest.SQLitePath(t)
+	holder, other := open(t, path), open(t, path)
+	if _, err := holder.ExecContext(t.Context(), "BEGIN EXCLUSIVE"); err != nil {
+		t.Fatal(err)
+	}
+	_, busy = other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	_, broken = holder.ExecContext(t.Context(), "SELECT abs(-9223372036854775808)")
+	if busy == nil || !strings.Contains(busy.Error(), "SQLITE_BUSY") || broken == nil || errors.Is(broken, busy) {
+		t.Fatalf("%v, %v", busy, broken)
+	}
+	return busy, broken
+}
+
+func open(t *testing.T, path string) *sql.DB {
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func postgresStore(t *testing.T) *store {
+	url := sqltest.PostgresURL(t)
+	p := pgproxy.New(t, url)
+	s := &store{direct: apitest.Open(t, url), count: sqltest.Counter(t, url, noActs...),
+		faults: []fault{refused, cut, again, lost}, forget: sqltest.Eraser(t, url, budgets...)}
+	s.faulty = apitest.Open(t, p.URL)
+	s.arm = func(at int, f fault) {
+		// The connection is open, and ready for the first statement.
+		if _, err := s.faulty.Now(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		switch f {
+		case none:
+			p.Arm(0, pgproxy.None, "", nil)
+		case refused:
+			p.Arm(at, pgproxy.Fail, "XX000", nil) // internal_error
+		case again:
+			p.Arm(at, pgproxy.Fail, "40001", nil) // serialization_failure
+		case cut:
+			p.Arm(at, pgproxy.Cut, "", nil)
+		case lost:
+			p.Arm(at, pgproxy.Lose, "", nil)
+		}
+	}
+	s.disarm = p.Disarm
+	return s
+}
+
+// eachStore runs fn on both stores, side by side.
+func eachStore(t *testing.T, fn func(t *testing.T, open func(*testing.T) *store)) {
+	t.Helper()
+	for name, open := range map[string]func(*testing.T) *store{"sqlite": sqliteStore, "postgres": postgresStore} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fn(t, open)
+		})
+	}
+}

@@ -1,0 +1,260 @@
+package crashes_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+)
+
+// journey is what somebody does with a server, from the first request to the last. It fails the test
+// unless it reaches its end. name is a part of every name that it makes up, always of the same length.
+type journey struct {
+	name    string
+	options []func(*apitest.Options)
+	walk    func(s *apitest.Server, name string)
+}
+
+// step is a request of a journey, as it was without a fault.
+type step struct {
+	route      string
+	answer     string
+	acts       sqltest.Counts // what it added to the database
+	statements int
+	lossy      []int // numbers of the statements whose answer can be lost
+}
+
+func (s step) text() string { return fmt.Sprint(s.route, s.answer, s.statements, s.lossy, s.acts) }
+
+type sender = func(apitest.Request) *apitest.Response
+
+// givenUp ends a journey early: its client begins anew, as the exceptions say.
+type givenUp struct{}
+
+// swept are the steps that were swept already: journeys have requests in common.
+type swept map[string]bool
+
+// sweep walks a journey once for each number of a statement and each fault, and returns how many
+// requests met one.
+func sweep(t *testing.T, j journey, st *store, done swept) (points int) {
+	made := 0
+	o := apitest.Options{DB: st.direct, Replicas: 2, Store: func(db *sqlstore.DB) apitest.Store {
+		if made++; made == 1 {
+			return st.faulty
+		}
+		return db
+	}}
+	for _, set := range j.options {
+		set(&o)
+	}
+	server := apitest.New(t, o)
+	drain := func() { // what a server writes after its answer
+		for _, r := range server.Replicas {
+			r.Accounts.Throttle.Drain()
+		}
+	}
+	runs := 0
+	run := func(t *testing.T, around func(q apitest.Request, send sender) *apitest.Response) {
+		runs++
+		s := server.With(t)
+		s.Around = around
+		defer func() {
+			if r := recover(); r != nil && r != any(givenUp{}) {
+				panic(r)
+			}
+		}()
+		j.walk(s, fmt.Sprintf("n%04d", runs))
+	}
+	without := func() (steps []step) {
+		run(t, func(q apitest.Request, send sender) *apitest.Response {
+			before := st.count()
+			drain()
+			st.arm(0, none)
+			a := send(q)
+			drain()
+			n, lossy := st.disarm()
+			steps = append(steps, step{routeOf(server, q), answerOf(a), st.count().Since(before), n, lossy})
+			return a
+		})
+		return steps
+	}
+	before, steps := without(), without() // what a server keeps in memory is there in the second run
+	if t.Failed() {
+		return 0
+	}
+	queues := make([][]point, len(steps))
+	for i, step := range steps {
+		if i >= len(before) || !maps.Equal(step.acts, before[i].acts) {
+			t.Fatalf("%s: what a request adds depends on something else: %s; %s", step.route, step.acts, before[i].acts)
+		}
+		if text := step.text(); !done[text] {
+			done[text] = true
+			queues[i] = step.points(st.faults)
+			points += len(queues[i])
+		}
+	}
+	left := func() (last int) { // the last step with points left; -1: none
+		last = len(queues) - 1
+		for last >= 0 && len(queues[last]) == 0 {
+			last--
+		}
+		return last
+	}
+	for last := left(); last >= 0; last = left() {
+		reached := false
+		t.Run(fmt.Sprintf("walk %d", runs+1), func(t *testing.T) {
+			i := -1
+			run(t, func(q apitest.Request, send sender) *apitest.Response {
+				i++
+				if i >= len(steps) || routeOf(server, q) != steps[i].route {
+					t.Fatalf("request %d is %s %s, which it was not before", i+1, q.Method, q.Path)
+				}
+				if i > last {
+					panic(givenUp{}) // the rest was walked before
+				}
+				if len(queues[i]) == 0 {
+					return send(q)
+				}
+				reached = true
+				return meet(t, st, drain, steps[i], &queues[i], q, send)
+			})
+		})
+		if !reached {
+			t.Fatalf("the journey ended before request %d, %s", last+1, steps[last].route)
+		}
+	}
+	return points
+}
+
+// point is a statement that meets a fault.
+type point struct {
+	statement int
+	fault     fault
+}
+
+// points are those of a step, in an order in which those come first that leave nothing.
+func (s step) points(faults []fault) (list []point) {
+	for _, f := range faults {
+		for k := 1; k <= s.statements; k++ {
+			if f != lost || slices.Contains(s.lossy, k) {
+				list = append(list, point{k, f})
+			}
+		}
+	}
+	return list
+}
+
+// meet sends a request whose statement meets the next fault of the queue, and looks at what that left.
+// After a refusal that left nothing it sends the request again, with the fault after that, and so on. It
+// ends with the first point that left something, or without a fault.
+func meet(t *testing.T, st *store, drain func(), step step, queue *[]point, q apitest.Request, send sender) *apitest.Response {
+	e := exceptions[step.route]
+	before := st.count()
+	for len(*queue) > 0 {
+		p := (*queue)[0]
+		*queue = (*queue)[1:]
+		fail := func(format string, args ...any) {
+			t.Helper()
+			t.Errorf("%s, statement %d of %d %s: %s", step.route, p.statement, step.statements, p.fault, fmt.Sprintf(format, args...))
+		}
+		drain()
+		st.arm(p.statement, p.fault)
+		a := send(q)
+		drain()
+		st.disarm()
+		acts := st.count().Since(before)
+		whole, nothing := e.whole(acts, step.acts), len(acts) == 0
+		switch answer := answerOf(a); {
+		case answer == step.answer:
+			if !whole {
+				fail("answered as without a fault, and done is not the same: %s more", acts.Since(step.acts))
+			}
+			if nothing && p.fault != again {
+				continue // a read that was answered all the same
+			}
+			return a
+		case p.fault == again:
+			fail("%s, where the database would take the statement again: %.300s", answer, a.Body)
+			return a
+		case e.goesOn != "" && answer == e.goesOn:
+			panic(givenUp{})
+		case a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "":
+			fail("%s, Retry-After %q (without a fault: %s): %.300s", answer, a.Header.Get("Retry-After"), step.answer, a.Body)
+			return a
+		}
+		if nothing && len(*queue) > 0 && (*queue)[0].fault == p.fault {
+			st.forget()
+			continue
+		}
+		if !whole && !nothing && !e.several {
+			fail("done by half: %s more than the whole", acts.Since(step.acts))
+		}
+		other := q
+		other.Replica = 1
+		st.forget()
+		b := send(other)
+		answer := answerOf(b)
+		switch {
+		case answer == step.answer:
+			if acts := st.count().Since(before); !e.whole(acts, step.acts) && (nothing || !e.twice) {
+				fail("sent twice, it adds more than once: %s more", acts.Since(step.acts))
+			}
+		case !nothing && slices.Contains(e.again, answer):
+			acts := st.count().Since(before)
+			for name, n := range e.left {
+				if acts[name] != n {
+					fail("sent again, it leaves %s %+d, not %+d", name, acts[name], n)
+				}
+			}
+			panic(givenUp{})
+		default:
+			fail("sent again, after %d acts of %d: %s (without a fault: %s): %.300s", len(acts), len(step.acts), answer,
+				step.answer, b.Body)
+		}
+		return b
+	}
+	return send(q)
+}
+
+// answerOf is the status of an answer, its code, and the page of ours that it leads to.
+func answerOf(a *apitest.Response) string {
+	to, _, _ := strings.Cut(a.Header.Get("Location"), "?")
+	if a.Status/100 != 3 || !strings.HasPrefix(to, "/") {
+		to = ""
+	}
+	return strings.TrimSpace(fmt.Sprint(a.Status, " ", a.Code(), to))
+}
+
+// routeOf returns the route of a request, as the server's list names it.
+func routeOf(s *apitest.Server, q apitest.Request) string {
+	path, _, _ := strings.Cut(q.Path, "?")
+	parts := strings.Split(path, "/")
+	best, variables := "", len(parts)+1
+	for _, r := range s.Replicas[0].API.Routes() {
+		template := strings.Split(r.Path, "/")
+		if r.Method != q.Method || len(template) != len(parts) {
+			continue
+		}
+		fits, n := true, 0
+		for i, part := range template {
+			if strings.HasPrefix(part, "{") {
+				n++
+			} else if part != parts[i] {
+				fits = false
+			}
+		}
+		if fits && n < variables {
+			best, variables = r.Method+" "+r.Path, n
+		}
+	}
+	if best == "" {
+		return q.Method + " " + path
+	}
+	return best
+}
