@@ -1,5 +1,5 @@
 // Package crashes_test lets every statement that a request sends to the database fail, on both stores,
-// and looks at what is left (F-15 to F-18 of the fault cases).
+// and looks at what is left (F-15 and F-16 of the fault cases).
 //
 // A journey is what a person or a program does with the server from its first request to its last. Its
 // first run counts the statements of each request. Then it runs again for each number k and each fault:
@@ -14,8 +14,5 @@
 //   - a statement that the database would take again is repeated, and the client notices nothing;
 //   - the client that repeats its request reaches the end of the journey.
 //
-// The exceptions stand in a table, each with its reason (exceptions_test.go). A route that is in no
-// journey fails TestEveryRouteIsInAJourney.
-//
-// A process that dies between two statements, with its client's connection, is in killed_test.go.
+// The exceptions stand in a table, each with its reason (exceptions_test.go).
 package crashes_test

@@ -33,17 +33,21 @@ type store struct {
 	count          func() sqltest.Counts
 
 	arm    func(at int, f fault)
+	forget func()                               // empties the budgets
 	disarm func() (statements int, lossy []int) // lossy: those whose answers can be lost
 }
 
-// Tables that hold no acts: budgets are spent whatever becomes of a request, and the probe of readiness
-// is no request.
-var noActs = []string{"throttle_attempts", "throttle_networks", "mail_requests", "write_probe", "goose_db_version"}
+// budgets are spent whatever becomes of a request: they hold no acts, and are emptied before a request
+// is sent again and again.
+var budgets = []string{"throttle_attempts", "throttle_networks"}
+
+// noActs are the tables that no act is counted by.
+var noActs = append([]string{"mail_requests", "write_probe", "goose_db_version"}, budgets...)
 
 func sqliteStore(t *testing.T) *store {
 	path := sqltest.SQLitePath(t)
 	s := &store{direct: apitest.Open(t, path), faulty: apitest.Open(t, path), count: sqltest.Counter(t, path, noActs...),
-		faults: []fault{refused, again, lost}} // there is no connection that could be cut
+		faults: []fault{refused, again, lost}, forget: sqltest.Eraser(t, path, budgets...)} // there is no connection that could be cut
 	busy, broken := sqliteErrors(t)
 	var mu sync.Mutex
 	var at int
@@ -125,7 +129,7 @@ func postgresStore(t *testing.T) *store {
 	url := sqltest.PostgresURL(t)
 	p := pgproxy.New(t, url)
 	s := &store{direct: apitest.Open(t, url), count: sqltest.Counter(t, url, noActs...),
-		faults: []fault{refused, again, cut, lost}}
+		faults: []fault{refused, cut, again, lost}, forget: sqltest.Eraser(t, url, budgets...)}
 	s.faulty = apitest.Open(t, p.URL)
 	s.arm = func(at int, f fault) {
 		// The connection is open, and ready for the first statement.

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
@@ -33,11 +32,6 @@ type step struct {
 
 func (s step) text() string { return fmt.Sprint(s.route, s.answer, s.statements, s.lossy, s.acts) }
 
-// meets reports whether a fault of statement k means something to the step.
-func (s step) meets(k int, f fault) bool {
-	return k <= s.statements && (f != lost || slices.Contains(s.lossy, k))
-}
-
 type sender = func(apitest.Request) *apitest.Response
 
 // givenUp ends a journey early: its client begins anew, as the exceptions say.
@@ -60,6 +54,11 @@ func sweep(t *testing.T, j journey, st *store, done swept) (points int) {
 		set(&o)
 	}
 	server := apitest.New(t, o)
+	drain := func() { // what a server writes after its answer
+		for _, r := range server.Replicas {
+			r.Accounts.Throttle.Drain()
+		}
+	}
 	runs := 0
 	run := func(t *testing.T, around func(q apitest.Request, send sender) *apitest.Response) {
 		runs++
@@ -75,102 +74,152 @@ func sweep(t *testing.T, j journey, st *store, done swept) (points int) {
 	without := func() (steps []step) {
 		run(t, func(q apitest.Request, send sender) *apitest.Response {
 			before := st.count()
+			drain()
 			st.arm(0, none)
 			a := send(q)
+			drain()
 			n, lossy := st.disarm()
-			route := routeOf(server, q)
-			walked.note(route)
-			steps = append(steps, step{route, answerOf(a), st.count().Since(before), n, lossy})
+			steps = append(steps, step{routeOf(server, q), answerOf(a), st.count().Since(before), n, lossy})
 			return a
 		})
 		return steps
 	}
 	before, steps := without(), without() // what a server keeps in memory is there in the second run
-	if t.Failed() || testing.Short() {    // DEV
+	if t.Failed() {
 		return 0
 	}
-	most := 0
-	fresh := make([]bool, len(steps))
+	queues := make([][]point, len(steps))
 	for i, step := range steps {
 		if i >= len(before) || !maps.Equal(step.acts, before[i].acts) {
 			t.Fatalf("%s: what a request adds depends on something else: %s; %s", step.route, step.acts, before[i].acts)
 		}
-		if fresh[i] = !done[step.text()]; fresh[i] {
-			most = max(most, step.statements)
-			done[step.text()] = true
+		if text := step.text(); !done[text] {
+			done[text] = true
+			queues[i] = step.points(st.faults)
+			points += len(queues[i])
 		}
 	}
-	for k := 1; k <= most; k++ {
-		for _, f := range st.faults {
-			if !slices.ContainsFunc(steps, func(s step) bool { return s.meets(k, f) }) {
-				continue
-			}
-			t.Run(fmt.Sprintf("statement %d %s", k, f), func(t *testing.T) {
-				i := 0
-				run(t, func(q apitest.Request, send sender) *apitest.Response {
-					if i >= len(steps) || routeOf(server, q) != steps[i].route {
-						t.Fatalf("request %d is %s %s, which it was not before", i+1, q.Method, q.Path)
-					}
-					i++
-					if !fresh[i-1] || !steps[i-1].meets(k, f) {
-						return send(q)
-					}
-					points++
-					return meet(t, st, steps[i-1], k, f, q, send)
-				})
+	left := func() (last int) { // the last step with points left; -1: none
+		last = len(queues) - 1
+		for last >= 0 && len(queues[last]) == 0 {
+			last--
+		}
+		return last
+	}
+	for last := left(); last >= 0; last = left() {
+		reached := false
+		t.Run(fmt.Sprintf("walk %d", runs+1), func(t *testing.T) {
+			i := -1
+			run(t, func(q apitest.Request, send sender) *apitest.Response {
+				i++
+				if i >= len(steps) || routeOf(server, q) != steps[i].route {
+					t.Fatalf("request %d is %s %s, which it was not before", i+1, q.Method, q.Path)
+				}
+				if i > last {
+					panic(givenUp{}) // the rest was walked before
+				}
+				if len(queues[i]) == 0 {
+					return send(q)
+				}
+				reached = true
+				return meet(t, st, drain, steps[i], &queues[i], q, send)
 			})
+		})
+		if !reached {
+			t.Fatalf("the journey ended before request %d, %s", last+1, steps[last].route)
 		}
 	}
 	return points
 }
 
-// meet sends a request whose statement k meets a fault, looks at what that left, and sends the
-// request again if it was refused.
-func meet(t *testing.T, st *store, step step, k int, f fault, q apitest.Request, send sender) *apitest.Response {
-	fail := func(format string, args ...any) {
-		t.Helper()
-		t.Errorf("%s, statement %d of %d %s: %s", step.route, k, step.statements, f, fmt.Sprintf(format, args...))
+// point is a statement that meets a fault.
+type point struct {
+	statement int
+	fault     fault
+}
+
+// points are those of a step, in an order in which those come first that leave nothing.
+func (s step) points(faults []fault) (list []point) {
+	for _, f := range faults {
+		for k := 1; k <= s.statements; k++ {
+			if f != lost || slices.Contains(s.lossy, k) {
+				list = append(list, point{k, f})
+			}
+		}
 	}
+	return list
+}
+
+// meet sends a request whose statement meets the next fault of the queue, and looks at what that left.
+// After a refusal that left nothing it sends the request again, with the fault after that, and so on. It
+// ends with the first point that left something, or without a fault.
+func meet(t *testing.T, st *store, drain func(), step step, queue *[]point, q apitest.Request, send sender) *apitest.Response {
 	e := exceptions[step.route]
 	before := st.count()
-	st.arm(k, f)
-	a := send(q)
-	st.disarm()
-	acts := st.count().Since(before)
-	whole, nothing := e.whole(acts, step.acts), len(acts) == 0
-	switch answer := answerOf(a); {
-	case answer == step.answer:
-		if !whole {
-			fail("answered as without a fault, and done is not the same: %s more", acts.Since(step.acts))
+	for len(*queue) > 0 {
+		p := (*queue)[0]
+		*queue = (*queue)[1:]
+		fail := func(format string, args ...any) {
+			t.Helper()
+			t.Errorf("%s, statement %d of %d %s: %s", step.route, p.statement, step.statements, p.fault, fmt.Sprintf(format, args...))
 		}
-		return a
-	case f == again:
-		fail("%s, where the database would take the statement again: %.300s", answer, a.Body)
-		return a
-	case e.goesOn != "" && answer == e.goesOn:
-		panic(givenUp{})
-	case a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "":
-		fail("%s, Retry-After %q (without a fault: %s): %.300s", answer, a.Header.Get("Retry-After"), step.answer, a.Body)
-		return a
-	}
-	if !whole && !nothing && !e.several {
-		fail("done by half: %s more than the whole", acts.Since(step.acts))
-	}
-	q.Replica = 1
-	b := send(q)
-	answer := answerOf(b)
-	switch {
-	case answer == step.answer:
-		if acts := st.count().Since(before); !e.whole(acts, step.acts) && (nothing || !e.twice) {
-			fail("sent twice, it adds more than once: %s more", acts.Since(step.acts))
+		drain()
+		st.arm(p.statement, p.fault)
+		a := send(q)
+		drain()
+		st.disarm()
+		acts := st.count().Since(before)
+		whole, nothing := e.whole(acts, step.acts), len(acts) == 0
+		switch answer := answerOf(a); {
+		case answer == step.answer:
+			if !whole {
+				fail("answered as without a fault, and done is not the same: %s more", acts.Since(step.acts))
+			}
+			if nothing && p.fault != again {
+				continue // a read that was answered all the same
+			}
+			return a
+		case p.fault == again:
+			fail("%s, where the database would take the statement again: %.300s", answer, a.Body)
+			return a
+		case e.goesOn != "" && answer == e.goesOn:
+			panic(givenUp{})
+		case a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "":
+			fail("%s, Retry-After %q (without a fault: %s): %.300s", answer, a.Header.Get("Retry-After"), step.answer, a.Body)
+			return a
 		}
-	case !nothing && slices.Contains(e.again, answer):
-		panic(givenUp{})
-	default:
-		fail("sent again, after %d acts of %d: %s (without a fault: %s): %.300s", len(acts), len(step.acts), answer,
-			step.answer, b.Body)
+		if nothing && len(*queue) > 0 && (*queue)[0].fault == p.fault {
+			st.forget()
+			continue
+		}
+		if !whole && !nothing && !e.several {
+			fail("done by half: %s more than the whole", acts.Since(step.acts))
+		}
+		other := q
+		other.Replica = 1
+		st.forget()
+		b := send(other)
+		answer := answerOf(b)
+		switch {
+		case answer == step.answer:
+			if acts := st.count().Since(before); !e.whole(acts, step.acts) && (nothing || !e.twice) {
+				fail("sent twice, it adds more than once: %s more", acts.Since(step.acts))
+			}
+		case !nothing && slices.Contains(e.again, answer):
+			acts := st.count().Since(before)
+			for name, n := range e.left {
+				if acts[name] != n {
+					fail("sent again, it leaves %s %+d, not %+d", name, acts[name], n)
+				}
+			}
+			panic(givenUp{})
+		default:
+			fail("sent again, after %d acts of %d: %s (without a fault: %s): %.300s", len(acts), len(step.acts), answer,
+				step.answer, b.Body)
+		}
+		return b
 	}
-	return b
+	return send(q)
 }
 
 // answerOf is the status of an answer, its code, and the page of ours that it leads to.
@@ -208,21 +257,4 @@ func routeOf(s *apitest.Server, q apitest.Request) string {
 		return q.Method + " " + path
 	}
 	return best
-}
-
-// walked are the routes that journeys have taken.
-var walked routes
-
-type routes struct {
-	mu  sync.Mutex
-	all map[string]bool
-}
-
-func (r *routes) note(route string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.all == nil {
-		r.all = map[string]bool{}
-	}
-	r.all[route] = true
 }

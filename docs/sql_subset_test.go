@@ -1,0 +1,3 @@
+package docs
+
+//go:generate go test ../userstore/sqlstore -run TestSQLTextsAreOfTheSubset -update
