@@ -88,7 +88,8 @@ type Checker struct {
 	ofUser   map[string]map[string]bool // email → grants
 	endedBy  map[string]string          // code whose exchange ended without an answer → client
 	keyActs  []Record
-	denied   []Record // access tokens that were refused
+	denied   []Record        // access tokens that were refused
+	unsure   map[string]bool // email → an act that ended so may have changed the password
 }
 
 type actID struct {
@@ -128,7 +129,7 @@ func NewChecker() *Checker {
 	return &Checker{
 		Counts: Counts{Acknowledged: map[Act]int{}}, tries: map[actID]*actState{}, signedUp: map[string]bool{},
 		consents: map[[2]string]bool{}, seen: map[string]successor{}, lineages: map[string]string{},
-		grants: map[string]*grantStory{}, ofUser: map[string]map[string]bool{}, endedBy: map[string]string{},
+		grants: map[string]*grantStory{}, ofUser: map[string]map[string]bool{}, endedBy: map[string]string{}, unsure: map[string]bool{},
 	}
 }
 
@@ -241,10 +242,13 @@ func (c *Checker) answered(r Record, a *actState) {
 		// An earlier try may have redeemed the code. This one is a replay: no live token is left.
 		c.endedBy[r.In] = r.App
 		c.Counts.Ambiguous++
-	case r.Act == Password && r.Status == 403 && r.Code == "wrong_password" && a.ambiguous:
+	case r.Act == Password && r.Status == 403 && r.Code == "wrong_password" && (a.ambiguous || c.unsure[r.User]):
 		c.changed(r) // an earlier try changed it; the client then logs in with the new one
 	case r.Status == 401 && (r.Act == Password || r.Act == UserInfo):
 		c.denied = append(c.denied, r) // the access token ended, or its key did: the end tells
+		if r.Act == Password && a.ambiguous {
+			c.unsure[r.User] = true // the next act with another access token goes on with this one
+		}
 	case (r.Act == Refresh || r.Act == FirstRefresh) && (r.Status == 400 || r.Status == 401):
 		c.violated(Sessions, "session lost",
 			"client %d: %s of generation %d was answered with %d %s by replica %d (grant %s)",

@@ -27,23 +27,7 @@ func (c *Checker) endKeys(s State, t Timeline) {
 		}
 	}
 	for alg, keys := range of {
-		for n, k := range keys {
-			if n == 0 {
-				continue
-			}
-			before := keys[n-1]
-			if k.Seq <= before.Seq {
-				c.violated(Once, "two keys of one turn", "%s: %s and %s have seq %d", alg, before.ID, k.ID, k.Seq)
-			}
-			if !k.Activate.IsZero() && k.Activate.Sub(k.Created) < t.Propagation && !c.afterRevoking(s, k) {
-				c.violated(Verified, "signed before it was known", "%s %s was made at %s and signs from %s", alg, k.ID,
-					k.Created, k.Activate)
-			}
-			if !before.Retire.IsZero() && before.Retire.Before(k.Activate) && before.Revoked.IsZero() {
-				c.violated(Verified, "no signing key", "%s: %s retired at %s, %s signs from %s", alg, before.ID, before.Retire,
-					k.ID, k.Activate)
-			}
-		}
+		c.endTurns(alg, keys, s, t)
 		last := keys[len(keys)-1]
 		if len(keys) < 2 || !last.Revoked.IsZero() || !last.HasPrivate {
 			c.violated(Whole, "no successor", "%s ends with %s", alg, last.ID)
@@ -51,11 +35,34 @@ func (c *Checker) endKeys(s State, t Timeline) {
 	}
 }
 
-// afterRevoking tells whether a key began to sign because another was revoked then.
-func (c *Checker) afterRevoking(s State, k KeyState) bool {
+// endTurns looks at each key and the one before it that signed.
+func (c *Checker) endTurns(alg string, keys []KeyState, s State, t Timeline) {
+	var before KeyState
+	for n, k := range keys {
+		if n > 0 && k.Seq <= keys[n-1].Seq {
+			c.violated(Once, "two keys of one turn", "%s: %s and %s have seq %d", alg, keys[n-1].ID, k.ID, k.Seq)
+		}
+		if !k.Retire.IsZero() && !k.Retire.After(k.Activate) {
+			continue // it was revoked before its turn
+		}
+		if n > 0 && k.Activate.Sub(k.Created) < t.Propagation && !c.afterRevoking(s, t, k) {
+			c.violated(Verified, "signed before it was known", "%s %s was made at %s and signs from %s", alg, k.ID,
+				k.Created, k.Activate)
+		}
+		if !before.Retire.IsZero() && before.Retire.Before(k.Activate) {
+			c.violated(Verified, "no signing key", "%s: %s retired at %s, %s signs from %s", alg, before.ID, before.Retire,
+				k.ID, k.Activate)
+		}
+		before = k
+	}
+}
+
+// afterRevoking tells whether a key began to sign because another was revoked then. Its activation is
+// set back by the clock skew, so that it signs at once on every replica.
+func (c *Checker) afterRevoking(s State, t Timeline, k KeyState) bool {
 	for _, other := range s.Keys {
 		if other.Algorithm == k.Algorithm && !other.Revoked.IsZero() {
-			if d := k.Activate.Sub(other.Revoked); d > -2*time.Second && d < 2*time.Second {
+			if d := k.Activate.Sub(other.Revoked); d > -t.Skew-time.Second && d < 2*time.Second {
 				return true
 			}
 		}
@@ -84,7 +91,7 @@ func (c *Checker) excuse(s State, t Timeline, f Failure) string {
 			return "revoked"
 		}
 		known := k.Created.Add(t.Propagation + t.MaxAge + t.Skew)
-		if k.Activate.Sub(k.Created) < t.Propagation && c.afterRevoking(s, k) && f.At.Before(known) {
+		if k.Activate.Sub(k.Created) < t.Propagation && c.afterRevoking(s, t, k) && f.At.Before(known) {
 			return "early"
 		}
 	}

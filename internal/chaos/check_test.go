@@ -128,6 +128,17 @@ func TestTheCheckerCanFail(t *testing.T) {
 			s.both(Record{Number: 6, Act: KeyRevoking, Key: "k2"}, 200)
 		}, []string{"I1 key revocation lost"}},
 
+		"I1 a new password that an earlier act may have set": {func(s *story) {
+			lost := password
+			lost.Key = "k2"
+			s.again(lost, 401, code("token_expired"))
+			later := password
+			later.Number = 10
+			s.both(later, 403, code("wrong_password"))
+		}, []string{"I1 revocation lost"}},
+		"I6 a wrong password that no act can explain": {func(s *story) {
+			s.both(password, 403, code("wrong_password"))
+		}, []string{"I6 wrong answer"}},
 		"I2 a code is redeemed twice": {func(s *story) {
 			s.both(Record{Number: 6, Act: Exchange, User: "ada", App: "app", In: "code1"}, 200, out("rt1b", "g2", 1))
 			s.state.Grants["g2"] = GrantState{Generation: 1}
@@ -203,6 +214,16 @@ func TestTheCheckerCanFail(t *testing.T) {
 		"I5 a key signs before it was known": {func(s *story) {
 			s.state.Keys[2].Created = noon.Add(25 * time.Second)
 		}, []string{"I5 signed before it was known"}},
+		"I5 nor is a key that was revoked before its turn a time without one": {func(s *story) {
+			s.state.Keys[1].Revoked, s.state.Keys[1].Retire = noon.Add(5*time.Second), noon.Add(5*time.Second)
+			s.state.Keys[0].Retire, s.state.Keys[2].Created = noon.Add(16*time.Second), noon.Add(5*time.Second)
+			s.state.Keys[2].Activate = noon.Add(16 * time.Second)
+		}, nil},
+		"I5 an emergency's key signs at once, set back by the skew": {func(s *story) {
+			revokeActive(s)
+			s.state.Keys[2].Created, s.state.Keys[2].Activate = noon.Add(15*time.Second), noon.Add(14*time.Second)
+			s.failures = []Failure{{Key: "k3", At: noon.Add(17 * time.Second)}}
+		}, nil},
 		"I5 a time without a signing key": {func(s *story) {
 			s.state.Keys[1].Retire = noon.Add(20 * time.Second)
 		}, []string{"I5 no signing key"}},

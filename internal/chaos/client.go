@@ -148,6 +148,10 @@ func (c *client) act(ctx context.Context, r Record, q request, note func(answer,
 	ambiguous := false
 	replica := c.pick(-1)
 	for r.Try = 0; ; r.Try++ {
+		for c.OnlyReady && !c.Targets[replica].Ready() && ctx.Err() == nil {
+			c.rest(ctx, 10*time.Millisecond)
+			replica = c.pick(-1)
+		}
 		if ctx.Err() != nil {
 			return answer{}, ambiguous, errStopped
 		}

@@ -335,6 +335,7 @@ func (c *client) changePassword(ctx context.Context, t *tokens) error {
 	if err := c.refresh(ctx, first); err != nil {
 		return err
 	}
+	unsure := false // an earlier try may have changed it
 	for {
 		grant, _, _ := readRefresh(first.refresh)
 		a, ambiguous, err := c.act(ctx, Record{Act: Password, User: t.user, Version: 2, Grant: grant,
@@ -346,8 +347,9 @@ func (c *client) changePassword(ctx context.Context, t *tokens) error {
 			return err
 		}
 		code := a.fields().Code
+		unsure = unsure || ambiguous
 		switch {
-		case a.status == http.StatusNoContent || ambiguous && a.status == http.StatusForbidden && code == "wrong_password":
+		case a.status == http.StatusNoContent || unsure && a.status == http.StatusForbidden && code == "wrong_password":
 			c.Live.changed(t.user)
 			if _, _, err := c.firstLogin(ctx, t.user, 2, Granted); err != nil {
 				return err

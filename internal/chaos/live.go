@@ -21,6 +21,7 @@ type Load struct {
 	Verifiers *Verifiers
 	Think     time.Duration // between two acts of a client, on average
 	Refreshes int           // of one session
+	OnlyReady bool          // clients wait while no replica is ready
 }
 
 func (l *Load) check(t *tokens) { l.Verifiers.Check(t.access, t.refresh, t.id) }

@@ -20,6 +20,7 @@ func (s *System) Rolling(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.OnlyReady = true
 	l.Think = max(l.Think, 100*time.Millisecond) // so that no request is turned away because of the load
 	report := &Report{Name: "rolling restarts", Checker: NewChecker(), Live: l.Live}
 	loaded, unload := context.WithCancel(ctx)
