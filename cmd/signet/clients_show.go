@@ -5,11 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/registration"
 	"github.com/signet-id/signet/userstore/sqlstore"
-	"github.com/spf13/cobra"
 )
 
 func (a *app) clientsShow() *cobra.Command {

@@ -100,7 +100,8 @@ func (s *running) command(args ...string) {
 // post sends JSON, or a form, and returns the answer.
 func (s *running) post(path string, body any, want int) map[string]any {
 	s.Helper()
-	kind, text := "application/json", []byte(nil)
+	kind := "application/json"
+	var text []byte
 	if form, ok := body.(url.Values); ok {
 		kind, text = "application/x-www-form-urlencoded", []byte(form.Encode())
 	} else {

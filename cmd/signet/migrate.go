@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -90,7 +91,8 @@ running servers of the version before go on working while it runs.`,
 
 // migrateUp migrates over the connection for migrations.
 func (a *app) migrateUp(ctx context.Context, c configs.Config) error {
-	db, err := a.open(ctx, c, c.MigrateDatabase(), sqlstore.Options{MaxConns: 2})
+	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	db, err := a.open(ctx, c, c.MigrateDatabase(), sqlstore.Options{MaxConns: 2, Log: log})
 	if err != nil {
 		return err
 	}

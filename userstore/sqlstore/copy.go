@@ -160,8 +160,8 @@ func (c *copying) prepare(ctx context.Context) (resumed bool, err error) {
 				return false, errors.Join(err, notEmpty(used))
 			}
 		}
-		if err := c.to.engine.migrate(ctx); err != nil {
-			return false, fmt.Errorf("make the schema of the target: %w", wrap(err))
+		if err := c.to.Migrate(ctx); err != nil {
+			return false, fmt.Errorf("the target: %w", err)
 		}
 	}
 	if err := c.to.exactly(ctx); err != nil {

@@ -53,7 +53,8 @@ type Options struct {
 	// connections.
 	MaxConns  int
 	MustExist bool // SQLite: refuse to make a new database file
-	// Log receives one line when a pooler before PostgreSQL is detected; nil: nothing is logged.
+	// Log receives a line when a pooler before PostgreSQL is detected, and when a migration gives way
+	// to what uses a table; nil: nothing is logged.
 	Log *slog.Logger
 }
 

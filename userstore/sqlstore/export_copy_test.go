@@ -1,6 +1,9 @@
 package sqlstore
 
-import "context"
+import (
+	"context"
+	"io/fs"
+)
 
 // CopiedTables are the tables of a copy, and MigrationFiles those that make them.
 var (
@@ -27,4 +30,9 @@ func CopyLocked(ctx context.Context, _, to *DB) error {
 		end()
 	}
 	return err
+}
+
+// MigrateBy applies migrations that are not those of this binary to a PostgreSQL database.
+func MigrateBy(ctx context.Context, db *DB, files fs.FS) error {
+	return db.engine.(*postgres).migrateBy(ctx, files)
 }

@@ -69,21 +69,18 @@ func (db *DB) Migrate(ctx context.Context) error {
 	return nil
 }
 
-func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) error {
-	folder := "postgres"
-	if dialect == goose.DialectSQLite3 {
-		folder = "sqlite"
-	}
-	fsys, err := fs.Sub(migrations, path.Join("migrations", folder))
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(dialect, db, fsys, append(options, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))...)
+func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS) error {
+	p, err := goose.NewProvider(dialect, db, files, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}
 	_, err = p.Up(ctx)
 	return err
+}
+
+// migrationFiles returns the migrations of an engine.
+func migrationFiles(engine string) (fs.FS, error) {
+	return fs.Sub(migrations, path.Join("migrations", engine))
 }
 
 // embedded returns the migrations of this binary, oldest first.

@@ -2,10 +2,10 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -14,8 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
 
 	"github.com/signet-id/signet/internal/pgurl"
 	"github.com/signet-id/signet/userstore"
@@ -45,6 +43,7 @@ var limits = map[string]string{
 type postgres struct {
 	pool   *pgxpool.Pool
 	pooler *pooler
+	log    *slog.Logger // nil: nothing is logged
 	// busy and spare hold one entry for each connection in use. Together they hold as many as the
 	// pool, so that a caller who has an entry need not wait for a connection.
 	busy, spare   chan struct{}
@@ -93,7 +92,7 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 	}
 	most := pool.Config().MaxConns
 	requests := max(1, most-spareConns) // pool_max_conns=1 spares none
-	p := &postgres{pool: pool, pooler: pl, busy: make(chan struct{}, requests), spare: make(chan struct{}, most-requests)}
+	p := &postgres{pool: pool, pooler: pl, log: o.Log, busy: make(chan struct{}, requests), spare: make(chan struct{}, most-requests)}
 	for try := 0; ; try++ {
 		err := checkServer(ctx, p)
 		if err == nil {
@@ -319,68 +318,5 @@ func (p *postgres) transact(ctx context.Context, fn func(exec) error) (err error
 	}
 	return p.resetIfUseless(err)
 }
-
-// migrationLock is the advisory lock that only one migrator holds at a time.
-const migrationLock = 0x5369676e6574 // "Signet"
-
-func (p *postgres) migrate(ctx context.Context) error {
-	db := p.forMigration()
-	defer db.Close()
-	end, err := lockMigrations(ctx, db, true)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return migrate(ctx, goose.DialectPostgres, db)
-}
-
-// forMigration returns connections without time limits.
-func (p *postgres) forMigration() *sql.DB {
-	config := p.pool.Config().ConnConfig
-	p.pooler.forMigration(config)
-	return stdlib.OpenDB(*config)
-}
-
-// migrating makes this the only migrator until end is called. It does not wait for another one.
-func (p *postgres) migrating(ctx context.Context) (end func(), err error) {
-	db := p.forMigration()
-	unlock, err := lockMigrations(ctx, db, false)
-	if err != nil {
-		db.Close()
-		return nil, err
-	}
-	return func() { unlock(); db.Close() }, nil
-}
-
-// lockMigrations takes the lock of migrations in a transaction, which stays open beside those of the
-// migrations until end is called. Unlike a session's lock, this lock also works through a transaction
-// pooler; and it ends with a migrator that was killed.
-func lockMigrations(ctx context.Context, db *sql.DB, wait bool) (end func(), err error) {
-	lock, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	locked := false
-	// The role may have limits that the settings of the connection do not override.
-	if _, err = lock.ExecContext(ctx, `SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),
-		set_config('idle_in_transaction_session_timeout', '0', true)`); err == nil {
-		if wait {
-			_, err = lock.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrationLock))
-			locked = true
-		} else {
-			err = lock.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(migrationLock)).Scan(&locked)
-		}
-	}
-	if err == nil && !locked {
-		err = errMigrating
-	}
-	if err != nil {
-		_ = lock.Rollback()
-		return nil, err
-	}
-	return func() { _ = lock.Rollback() }, nil
-}
-
-var errMigrating = fmt.Errorf("%w: another command migrates this database, or copies into it: wait for it", userstore.ErrUnavailable)
 
 func (p *postgres) close() { p.pool.Close() }

@@ -254,6 +254,10 @@ func (e *sqliteEngine) begin(ctx context.Context, prepare func() ([]*sql.Stmt, e
 }
 
 func (e *sqliteEngine) migrate(ctx context.Context) error {
+	files, err := migrationFiles(sqliteDialect.name)
+	if err != nil {
+		return err
+	}
 	// Another process may migrate the same file at this moment. Each migration is one transaction,
 	// so the second process fails as a whole, and then finds the migration applied.
 	for try := 0; ; try++ {
@@ -262,7 +266,7 @@ func (e *sqliteEngine) migrate(ctx context.Context) error {
 				return err
 			}
 			defer e.endTurn()
-			return migrate(ctx, goose.DialectSQLite3, e.writer.DB)
+			return migrate(ctx, goose.DialectSQLite3, e.writer.DB, files)
 		}()
 		if err == nil || try == retries || !pause(ctx, try) {
 			return err

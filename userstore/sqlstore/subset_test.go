@@ -87,14 +87,14 @@ var constructs = []construct{
 	{"CAST", pattern(`\bCAST\(`), nil, ""},
 	{"common table expression that reads", pattern(`\bWITH \w+ AS \(\s*SELECT`), nil, ""},
 
-	{"advisory lock of a transaction", pattern(`pg_advisory_xact_lock`), []string{"dialect.go", "postgres.go", "audit_months.go"},
+	{"advisory lock of a transaction", pattern(`pg_advisory_xact_lock`), []string{"dialect.go", "postgres_migrate.go", "audit_months.go"},
 		"requests of one budget, and changes of the last administrator, take turns; the migrator holds one, too"},
 	{"FOR UPDATE SKIP LOCKED", pattern(`FOR UPDATE`), []string{"dialect.go"}, "the probe of readiness, so that replicas do not wait for each other"},
 	{"clock of the database", pattern(`clock_timestamp\(\)|unixepoch\(`), []string{"dialect.go"}, "one method; it is compared with the replica's clock"},
-	{"set_config", pattern(`set_config\(`), []string{"dialect.go", "postgres.go", "audit_months.go"}, "the probe of readiness, and the migrator"},
+	{"set_config", pattern(`set_config\(`), []string{"dialect.go", "postgres_migrate.go", "audit_months.go"}, "the probe of readiness, and the migrator"},
 	{"generate_series", pattern(`generate_series`), []string{"dialect.go"}, "the probe of readiness spills a little to disk"},
-	{"settings of the session", pattern(`current_setting\(|pg_backend_pid`), []string{"postgres.go", "pooler.go"}, "the checks of a new connection"},
-	{"catalog", pattern(`to_regclass|sqlite_schema|pg_catalog|information_schema`), []string{"dialect.go", "sqlitefile.go", "backup.go", "audit_months.go"}, "before migrations and backups"},
+	{"settings of the session", pattern(`current_setting\(|pg_backend_pid`), []string{"postgres.go", "pooler.go", "postgres_migrate.go"}, "the checks of a new connection, and the migrator"},
+	{"catalog", pattern(`to_regclass|sqlite_schema|pg_catalog|information_schema`), []string{"dialect.go", "sqlitefile.go", "backup.go", "audit_months.go", "postgres_migrate.go"}, "before migrations and backups"},
 }
 
 // beyond is what no SQL text may have: some engine that the subset is meant for does not have it, or has

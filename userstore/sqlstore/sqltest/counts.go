@@ -71,7 +71,7 @@ func Counter(tb testing.TB, url string, without ...string) func() Counts {
 			names = append(names, table+"."+c[1])
 			last := len(queries) - 1
 			widths[last]++
-			value := ""
+			var value string
 			switch column := `"` + c[1] + `"`; strings.ToLower(c[2]) {
 			case "boolean":
 				value = "CASE WHEN " + column + " THEN 1 ELSE 0 END"
