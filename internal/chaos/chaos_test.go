@@ -124,6 +124,9 @@ func TestChaos(t *testing.T) {
 	s := begin(ctx, t, c)
 	r, err := s.Faults(ctx)
 	show(t, c.Out, r, err)
+	if c.Restarts == 0 {
+		return
+	}
 	r, err = s.Rolling(ctx)
 	show(t, c.Out, r, err)
 }
