@@ -119,7 +119,7 @@ func TestTheServerDiesWithItsProcess(t *testing.T) {
 	if err != nil || !filepath.IsAbs(dir) {
 		t.Fatalf("the child says %q, %v", line, err)
 	}
-	pid, err := (&Server{dir: dir}).PID()
+	pid, err := (&Server{data: filepath.Join(dir, "data")}).PID()
 	if err != nil {
 		t.Fatal(err)
 	}
