@@ -254,6 +254,7 @@ func TestThreeReplicas(t *testing.T) {
 func TestAStoreThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBox(t, "a")
+		b.fault = errors.New("away") // before the sender looks for the first time
 		s := b.sender()
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
