@@ -168,15 +168,15 @@ func (c *Counts) request(grantType string, err error) {
 		return
 	}
 	outcome := requestOK
-	var e *Error
-	switch {
-	case err == nil:
-	case !errors.As(err, &e), e.Code == Unavailable, e.Code == ServerError:
-		outcome = requestFailed
-	case e.Code == Overloaded:
-		outcome = requestOverloaded
-	default:
-		outcome = requestRefused
+	if err != nil {
+		switch e, ok := errors.AsType[*Error](err); {
+		case !ok, e.Code == Unavailable, e.Code == ServerError:
+			outcome = requestFailed
+		case e.Code == Overloaded:
+			outcome = requestOverloaded
+		default:
+			outcome = requestRefused
+		}
 	}
 	c.requests[grantLabel(grantType)].Add(outcome)
 }
