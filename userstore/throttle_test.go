@@ -419,28 +419,33 @@ func TestSomebodyWhoLeft(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")
 		a := w.replicas[0]
-		store, hashed := a.Throttle.Store, a.Hasher.Stats().Started
+		hashed := a.Hasher.Stats().Started
+		store := &leavingAttempts{Attempts: a.Throttle.Store}
+		a.Throttle.Store = store // once: attempts are given back in the background
 		for range 20 {
 			ctx, leave := context.WithCancel(audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.1"}))
-			a.Throttle.Store = &leavingAttempts{store, leave}
+			store.leave.Store(&leave)
 			if _, err := a.Authenticate(ctx, "alice@x.test", "", wrong, userstore.FirstPartyClientID,
 				nil); !errors.Is(err, userstore.ErrOverloaded) {
 				t.Fatal(err)
 			}
 		}
-		a.Throttle.Store = store
+		store.leave.Store(nil)
 		w.want("hashes", a.Hasher.Stats().Started, hashed)
 		w.want("guesses that are left", w.guesses(20, "alice", "192.0.2.2"), 10)
 	})
 }
 
-// leavingAttempts is a store that cancels the caller's context as soon as an attempt is reserved.
+// leavingAttempts is a store that cancels the caller's context, if leave is set, as soon as an
+// attempt is reserved.
 type leavingAttempts struct {
 	userstore.Attempts
-	leave context.CancelFunc
+	leave atomic.Pointer[context.CancelFunc]
 }
 
 func (l *leavingAttempts) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
-	defer l.leave()
+	if leave := l.leave.Load(); leave != nil {
+		defer (*leave)()
+	}
 	return l.Attempts.ReserveAttempt(ctx, r)
 }
