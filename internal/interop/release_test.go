@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	releaseTag  = "v9.8.7"
+	releaseTag  = "v0.9.8" // of a major version that the module path allows, or Go does not take it
 	releaseTime = "2026-11-26T18:46:18Z"
 )
 
