@@ -102,6 +102,37 @@ func terminate(ctx context.Context, address string, n int) error {
 	return nil
 }
 
+// durable demands a database that keeps what it has acknowledged.
+func durable(ctx context.Context, d Database) error {
+	conn, err := pgx.Connect(ctx, d.URL())
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	for _, setting := range d.On() {
+		var value string
+		if err := conn.QueryRow(ctx, "SELECT current_setting($1)", setting).Scan(&value); err != nil {
+			return err
+		}
+		if value != "on" {
+			return fmt.Errorf("the database has %s = %s", setting, value)
+		}
+	}
+	return nil
+}
+
+// rotated returns how many rotations the algorithm has had that has had the fewest.
+func (s *System) rotated(ctx context.Context) (n int, err error) {
+	conn, err := pgx.Connect(ctx, s.Database.URL())
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close(ctx)
+	err = conn.QueryRow(ctx, `SELECT min(n) FROM (SELECT count(*) FILTER (WHERE seq > 1 AND activate_at <= $1) AS n
+		FROM signing_keys GROUP BY algorithm) AS of`, time.Now().UnixMicro()).Scan(&n)
+	return n, err
+}
+
 // ReadState reads what a run left in the database.
 func ReadState(ctx context.Context, address string) (s State, err error) {
 	conn, err := pgx.Connect(ctx, address)

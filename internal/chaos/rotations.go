@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Rotations runs clients while nothing happens but rotations, until every algorithm has had enough of
@@ -63,16 +61,4 @@ func (s *System) Rotations(ctx context.Context, rotations int, verifications int
 		}
 	}
 	return report, nil
-}
-
-// rotated returns how many rotations the algorithm has had that has had the fewest.
-func (s *System) rotated(ctx context.Context) (n int, err error) {
-	conn, err := pgx.Connect(ctx, s.Database.URL())
-	if err != nil {
-		return 0, err
-	}
-	defer conn.Close(ctx)
-	err = conn.QueryRow(ctx, `SELECT min(n) FROM (SELECT count(*) FILTER (WHERE seq > 1 AND activate_at <= $1) AS n
-		FROM signing_keys GROUP BY algorithm) AS of`, time.Now().UnixMicro()).Scan(&n)
-	return n, err
 }

@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/signet-id/signet/internal/faultproxy"
 )
 
@@ -29,25 +27,6 @@ type Report struct {
 	Requests    int64
 	Rotations   map[string]int // by algorithm
 	Unfinished  int
-}
-
-// durable demands a database that keeps what it has acknowledged.
-func durable(ctx context.Context, d Database) error {
-	conn, err := pgx.Connect(ctx, d.URL())
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	for _, setting := range d.On() {
-		var value string
-		if err := conn.QueryRow(ctx, "SELECT current_setting($1)", setting).Scan(&value); err != nil {
-			return err
-		}
-		if value != "on" {
-			return fmt.Errorf("the database has %s = %s", setting, value)
-		}
-	}
-	return nil
 }
 
 // Faults runs clients for the configured time while faults happen, and checks everything afterwards.
