@@ -331,11 +331,11 @@ func (s *service) logInWithCode(next func() string, a *authenticator, recovery s
 const djangoHash = "pbkdf2_sha256$1000$operations$DtgPQYQBT0OdjgfZ8kvDoTsVA8d/CCV3HdfOX0d60Us="
 
 // importPeople makes accounts that have an authenticator app. The program is the operator's.
-func (s *service) importPeople(t *testing.T, program string, n int) (all []*authenticator) {
+func (s *service) importPeople(t *testing.T, program, name string, n int) (all []*authenticator) {
 	t.Helper()
 	var lines strings.Builder
 	for i := range n {
-		a := &authenticator{email: fmt.Sprintf("second-%d@example.com", i), secret: []byte(rand.Text()[:20])}
+		a := &authenticator{email: fmt.Sprintf("%s-%d@example.com", name, i), secret: []byte(rand.Text()[:20])}
 		all = append(all, a)
 		line, err := json.Marshal(map[string]any{"email": a.email, "email_verified": true, "given_name": "Grace",
 			"password_hash": djangoHash, "credentials": []map[string]string{{"type": "otp",

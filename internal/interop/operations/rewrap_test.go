@@ -155,7 +155,7 @@ func (k *rewrap) replace(t *testing.T, one *replica, key, previous string) *repl
 func (k *rewrap) prepare(t *testing.T) {
 	t.Helper()
 	k.env = append(k.env, k.with(k.old, "")...) // of commands that follow; servers have their own
-	all := k.importPeople(t, programs.signet, 30)
+	all := k.importPeople(t, programs.signet, "second", 30)
 	k.working, k.waiting = all[:20], all[20:]
 	for _, a := range k.waiting[:2] {
 		got, err := k.logInWithCode(k.front, a, "")

@@ -195,7 +195,7 @@ func (u *upgrade) settle(t *testing.T) {
 	u.shop, err = u.login(u.next, u.browser, "ada@example.com")
 	must(t, err)
 	u.firstAccess = u.shop.Access
-	u.second = u.importPeople(t, program, 2)
+	u.second = u.importPeople(t, program, "second", 2)
 	cmd := u.command(program, nil, "users", "create", "--email", "root@example.com", "--admin", "--password-file", "-")
 	cmd.Stdin = strings.NewReader(password + "\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
