@@ -41,6 +41,8 @@ func TestF35AnotherKeyEncryptionKeyUnderLiveReplicas(t *testing.T) {
 	a, b = k.replace(t, a, k.old, k.new), k.replace(t, b, k.old, k.new)
 	t.Log("step 3: the other way round")
 	a, b = k.replace(t, a, k.new, k.old), k.replace(t, b, k.new, k.old)
+	forgotten := k.start(t, "forgotten at steps 2 and 3", programs.signet, k.with(k.old, ""))
+	k.leave(forgotten)
 	t.Log("step 4, killed at each statement")
 	proxy := pgproxy.New(t, database)
 	killed := 0
@@ -54,6 +56,7 @@ func TestF35AnotherKeyEncryptionKeyUnderLiveReplicas(t *testing.T) {
 		killed++
 	}
 	k.isDone(t)
+	k.mustNotServe(t, forgotten)
 	t.Log("step 5: the old one is taken away")
 	a, b = k.replace(t, a, k.new, ""), k.replace(t, b, k.new, "")
 	k.everybody(t)
@@ -286,6 +289,20 @@ func (k *rewrap) text(t *testing.T, file string) string {
 	text, err := os.ReadFile(file)
 	must(t, err)
 	return strings.TrimSpace(string(text))
+}
+
+// mustNotServe waits until a replica that runs with the old key only says that it cannot serve, and
+// its log which key it needs.
+func (k *rewrap) mustNotServe(t *testing.T, one *replica) {
+	t.Helper()
+	eventually(t, one.name+" is not ready", func() bool {
+		a, err := k.askOnce(one.url, request{path: "/readyz", get: true})
+		must(t, err)
+		return a.status == http.StatusServiceUnavailable && strings.Contains(string(a.body), "sealed")
+	})
+	if grep(t, one.log, k.id(t, k.new)) == "" {
+		t.Error("the log does not name the key that is missing")
+	}
 }
 
 // refusesTheOldKey starts a server that has the old key only.
