@@ -75,18 +75,13 @@ var buildPrevious = sync.OnceValues(func() (program string, err error) {
 		return "", errors.New("CHANGELOG.md does not name the commit of v0.1.0")
 	}
 	commit, archive := string(m[1]), filepath.Join(programs.dir, "previous.zip")
-	git := func(args ...string) error {
-		if out, err := exec.Command("git", append([]string{"-C", root}, args...)...).CombinedOutput(); err != nil {
-			return fmt.Errorf("git %s: %w\n%s", args[0], err, out)
-		}
-		return nil
+	git := func(args ...string) *exec.Cmd { return exec.Command("git", append([]string{"-C", root}, args...)...) }
+	if err := git("cat-file", "-e", commit+"^{commit}").Run(); err != nil {
+		return "", fmt.Errorf("v0.1.0 is built by git from the commit %s, which is not here (%w): "+
+			"fetch the whole history with `git fetch --unshallow`, or clone without --depth", commit, err)
 	}
-	if err := git("cat-file", "-e", commit+"^{commit}"); err != nil {
-		return "", fmt.Errorf("v0.1.0 is built from the commit %s, which this clone does not have: "+
-			"fetch the whole history with `git fetch --unshallow`, or clone without --depth (%w)", commit, err)
-	}
-	if err := git("archive", "--format=zip", "--output="+archive, commit); err != nil {
-		return "", err
+	if out, err := git("archive", "--format=zip", "--output="+archive, commit).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("git archive: %w\n%s", err, out)
 	}
 	files, err := zip.OpenReader(archive)
 	if err != nil {

@@ -24,10 +24,10 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
-// F-35: the steps of docs/operators.md, "The key-encryption key", with two replicas that clients use
-// all the time: refreshes, logins with a second factor, recovery codes. `signet keys rewrap` is killed
-// before and after each of its statements, and run again.
-func TestF35AnotherKeyEncryptionKeyUnderLiveReplicas(t *testing.T) {
+// The steps of docs/operators.md, "The key-encryption key", with two replicas that clients use all the
+// time: refreshes, logins with a second factor, recovery codes. `signet keys rewrap` is killed before
+// and after each of its statements, and run again.
+func TestAnotherKeyEncryptionKeyUnderLiveReplicas(t *testing.T) {
 	t.Parallel()
 	database := pgtest.URL(t)
 	k := newRewrap(t, database)
@@ -72,9 +72,8 @@ func TestF35AnotherKeyEncryptionKeyUnderLiveReplicas(t *testing.T) {
 	noErrors(t, b)
 }
 
-// F-35: the same with one server on SQLite, which begins at step 3. The command is killed at random
-// moments.
-func TestF35AnotherKeyEncryptionKeyOnSQLite(t *testing.T) {
+// The same with one server on SQLite, which begins at step 3. The command is killed at random moments.
+func TestAnotherKeyEncryptionKeyOnSQLite(t *testing.T) {
 	t.Parallel()
 	k := newRewrap(t, "")
 	one := k.start(t, "one", programs.signet, k.with(k.old, ""), "--migrate")
