@@ -54,10 +54,11 @@ func (a answer) read(t *testing.T, to any) {
 
 // app is a registered client.
 type app struct {
-	ID          string `json:"client_id"`
-	Secret      string `json:"client_secret"`
-	RedirectURI string `json:"redirect_uri"`
-	Bye         string `json:"post_logout_redirect_uri"`
+	ID          string            `json:"client_id"`
+	Secret      string            `json:"client_secret,omitempty"`
+	RedirectURI string            `json:"redirect_uri"`
+	Bye         string            `json:"post_logout_redirect_uri"`
+	Keys        []json.RawMessage `json:"private_keys,omitempty"`
 }
 
 // browser keeps cookies.

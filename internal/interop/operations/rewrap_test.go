@@ -5,7 +5,6 @@ package operations
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -22,6 +21,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/pgproxy"
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
+	"github.com/signet-id/signet/verifier"
 )
 
 // The steps of docs/operators.md, "The key-encryption key", with two replicas that clients use all the
@@ -182,7 +182,18 @@ func (k *rewrap) front() string { return k.issuer }
 // secret.
 func (k *rewrap) load(t *testing.T) *load {
 	t.Helper()
-	l := k.startLoad(t, k.issuer, fmt.Sprintf("load-%d@example.com", k.seconds.Load()))
+	l := k.startLoad(t, k.issuer, "load@example.com")
+	v, err := verifier.New(verifier.Config{Issuer: k.issuer, Audience: []string{k.issuer}, JWKSURL: k.issuer + "/.well-known/jwks.json"})
+	must(t, err)
+	must(t, k.signUp(k.issuer, "verified@example.com"))
+	session, err := k.logIn(k.issuer, "verified@example.com")
+	must(t, err)
+	l.loop(50*time.Millisecond, func(int) (err error) {
+		if session, err = k.refresh(k.issuer, session); err == nil {
+			_, err = v.Verify(t.Context(), session.Access)
+		}
+		return err
+	})
 	for n := range 2 {
 		half := k.working[n*10 : n*10+10]
 		l.loop(150*time.Millisecond, func(n int) error {

@@ -3,7 +3,6 @@
 package operations
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -58,7 +57,7 @@ func TestF34ThePreviousVersionBesideThisOne(t *testing.T) {
 	t.Log("both at once")
 	u.replicas[1] = s.start(t, "the new replica", programs.signet, nil)
 	both := u.loadUntil(t, func() {
-		u.realClient(t)
+		u.realClients(t)
 		for a := range 2 {
 			u.crosswise(t, a, 1-a)
 		}
@@ -152,7 +151,8 @@ type upgrade struct {
 	people   int // who signed up
 
 	// What began at the first replica, and lives until the end.
-	web, post   app
+	apps        map[string]app
+	web         app    // of apps
 	ada         tokens // of the account API
 	shop        tokens // of the app
 	browser     *browser
@@ -183,13 +183,7 @@ func (u *upgrade) settle(t *testing.T) {
 	if u.replicas[0] == nil {
 		program = u.programs[1]
 	}
-	for id, c := range map[string]*app{"basic": &u.web, "post": &u.post} {
-		*c = app{RedirectURI: "https://" + id + ".test/callback", Bye: "https://" + id + ".test/bye"}
-		out := u.run(t, program, nil, "clients", "create", "--json", "--client-id", id, "--name", id, "--redirect-uri", c.RedirectURI,
-			"--post-logout-redirect-uri", c.Bye, "--grant-type", "authorization_code", "--grant-type", "refresh_token",
-			"--grant-type", "client_credentials", "--resource", resource, "--auth-method", "client_secret_"+id)
-		must(t, json.Unmarshal([]byte(out), c))
-	}
+	u.register(t, program)
 	must(t, u.signUp(at, "ada@example.com"))
 	var err error
 	u.ada, err = u.logIn(at, "ada@example.com")
@@ -230,27 +224,58 @@ func (u *upgrade) loadUntil(t *testing.T, act func()) int64 {
 	return l.end(t)
 }
 
-// realClient lets a web app on go-oidc do everything that it does, once beginning at each replica.
-func (u *upgrade) realClient(t *testing.T) {
+// register registers the apps of the scripts in ../node, with the operator's command.
+func (u *upgrade) register(t *testing.T, program string) {
 	t.Helper()
-	for range 2 {
+	out, err := exec.Command("node", "../node/keys.js").Output()
+	if err != nil {
+		t.Fatalf("node ../node/keys.js: %v (make interop installs its packages)", err)
+	}
+	var keys struct {
+		Public  json.RawMessage
+		Private []json.RawMessage
+	}
+	must(t, json.Unmarshal(out, &keys))
+	jwks := filepath.Join(t.TempDir(), "jwks.json")
+	must(t, os.WriteFile(jwks, keys.Public, 0o600))
+	machine := []string{"--grant-type", "client_credentials", "--resource", resource, "--auth-method"}
+	u.apps = map[string]app{}
+	for _, c := range []struct {
+		id, redirect string
+		args         []string
+	}{
+		{"basic", "https://basic.test/callback", append(machine, "client_secret_basic")},
+		{"post", "https://post.test/callback", append(machine, "client_secret_post")},
+		{"jwt", "https://jwt.test/callback", append(machine, "private_key_jwt", "--jwks-file", jwks)},
+		{"tenant", "https://tenant.test/callback?tenant=one", append(machine, "client_secret_post")},
+		{"spa", "http://127.0.0.1:4000/callback", []string{"--auth-method", "none"}},
+	} {
+		made := app{RedirectURI: c.redirect, Bye: "https://" + c.id + ".test/bye"}
+		args := append([]string{"clients", "create", "--json", "--client-id", c.id, "--name", c.id, "--redirect-uri", c.redirect,
+			"--post-logout-redirect-uri", made.Bye, "--grant-type", "authorization_code", "--grant-type", "refresh_token"}, c.args...)
+		must(t, json.Unmarshal([]byte(u.run(t, program, nil, args...)), &made))
+		u.apps[c.id] = made
+	}
+	jwt := u.apps["jwt"]
+	jwt.Keys = keys.Private
+	u.apps["jwt"], u.web = jwt, u.apps["basic"]
+}
+
+// realClients let web apps on public libraries do everything that they do, each request at the next
+// replica. A script prints each of its steps; the last one is the same in all.
+func (u *upgrade) realClients(t *testing.T) {
+	t.Helper()
+	for _, command := range [][]string{{programs.app}, {"node", "../node/openid-client.js"}, {"node", "../node/oauth4webapi.js"}} {
 		email := u.person()
 		must(t, u.signUp(u.next(), email))
 		input, err := json.Marshal(map[string]any{"issuer": u.issuer, "resource": resource,
-			"user": map[string]string{"email": email, "password": password}, "clients": map[string]app{"basic": u.web, "post": u.post}})
+			"user": map[string]string{"email": email, "password": password}, "clients": u.apps})
 		must(t, err)
-		cmd := exec.Command(programs.app)
+		cmd := exec.Command(command[0], command[1:]...)
 		var out, said bytes.Buffer
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &out, &said
-		if err := cmd.Run(); err != nil {
-			t.Fatalf("go-oidc: %v after\n%s%s", err, &out, &said)
-		}
-		steps := 0
-		for lines := bufio.NewScanner(&out); lines.Scan(); {
-			steps++
-		}
-		if steps != 11 {
-			t.Fatalf("go-oidc took %d steps of 11", steps)
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(input, '\n')), &out, &said
+		if err := cmd.Run(); err != nil || !strings.HasSuffix(out.String(), "\nlogout by the app\n") {
+			t.Fatalf("%s: %v after\n%s%s", cmd, err, &out, &said)
 		}
 	}
 }
