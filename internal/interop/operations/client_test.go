@@ -167,8 +167,8 @@ type tokens struct {
 }
 
 func (s *service) signUp(at, email string) error {
-	_, err := s.ask(at, request{path: "/v1/signup", json: map[string]string{"email": email, "password": password, "given_name": "Ada"},
-		want: http.StatusCreated})
+	_, err := s.ask(at, request{path: "/v1/signup", want: http.StatusCreated,
+		json: map[string]string{"email": email, "password": password, "given_name": "Ada"}})
 	return err
 }
 
@@ -321,7 +321,8 @@ func (s *service) logInWithCode(next func() string, a *authenticator, recovery s
 	if recovery == "" {
 		path, code = "/v1/login/totp", a.code()
 	}
-	second, err := s.ask(next(), request{path: path, want: http.StatusOK, json: map[string]string{"login": step.Login, "code": code}})
+	second, err := s.ask(next(), request{path: path, want: http.StatusOK,
+		json: map[string]string{"login": step.Login, "code": code}})
 	if err == nil {
 		err = json.Unmarshal(second.body, &got)
 	}
@@ -347,7 +348,8 @@ func (s *service) importPeople(t *testing.T, program, name string, n int) (all [
 	}
 	file := filepath.Join(t.TempDir(), "people.jsonl")
 	must(t, os.WriteFile(file, []byte(lines.String()), 0o600))
-	if said := s.run(t, program, nil, "users", "import", file); !strings.HasPrefix(said, fmt.Sprint(n, " imported, 0 there already")) {
+	said := s.run(t, program, nil, "users", "import", file)
+	if !strings.HasPrefix(said, fmt.Sprintf("%d imported, 0 there already", n)) {
 		t.Fatal(said)
 	}
 	return all

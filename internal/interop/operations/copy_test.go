@@ -75,7 +75,7 @@ func TestACopyWhoseProcessIsKilled(t *testing.T) {
 			late++
 		}
 	}
-	t.Logf("killed 3 times at the beginning, %d times with a part of %d rows there, %d times with all; undisturbed it takes %s",
+	t.Logf("killed 3 times early, %d times with a part of %d rows there, %d times with all; undisturbed it takes %s",
 		half, want.Rows, late, took)
 	if half < 4 {
 		t.Error("that proves nothing")

@@ -41,11 +41,13 @@ func newService(t *testing.T, database string, env ...string) *service {
 	t.Cleanup(front.Close)
 	s.issuer = front.URL
 	s.env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "USER=operator", "SIGNET_ISSUER=" + s.issuer, "SIGNET_METRICS_LISTEN=",
+		"PATH=" + os.Getenv("PATH"), "SIGNET_ISSUER=" + s.issuer, "SIGNET_METRICS_LISTEN=",
 		"SIGNET_PASSWORDS_ARGON2_MEMORY=7MiB", "SIGNET_PASSWORDS_ARGON2_TIME=5", // the least that is allowed
-		"SIGNET_THROTTLE_SIGNUPS_PER_NETWORK=0", "SIGNET_THROTTLE_FAILURES_PER_NETWORK=0", "SIGNET_THROTTLE_FAILURES_PER_BLOCK=0",
+		"SIGNET_THROTTLE_SIGNUPS_PER_NETWORK=0", "SIGNET_THROTTLE_FAILURES_PER_NETWORK=0",
+		"SIGNET_THROTTLE_FAILURES_PER_BLOCK=0",
 		"SIGNET_ACCOUNTS_EMAIL_VERIFICATION=off", "SIGNET_HTTP_DRAIN_NOTICE=1s", "SIGNET_LOG_FORMAT=json",
-		`SIGNET_RESOURCES=[{"uri":"` + resource + `","scopes":["orders:read","orders:write"],"introspection_clients":["basic","post","jwt"]}]`,
+		`SIGNET_RESOURCES=[{"uri":"` + resource + `","scopes":["orders:read","orders:write"],
+			"introspection_clients":["basic","post","jwt"]}]`,
 	}, env...)
 	if database != "" {
 		s.env = append(s.env, "SIGNET_DATABASE_URL="+database)
