@@ -35,6 +35,16 @@ func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event
 	if err != nil {
 		return ifUnstorable(err, userstore.ErrNotFound)
 	}
+	return db.deleteClient(ctx, id, events)
+}
+
+// WithdrawClient implements userstore.ClientStore. Unlike DeleteClient it disables nothing first.
+func (db *DB) WithdrawClient(ctx context.Context, id string, events ...audit.Event) error {
+	return ifUnstorable(db.deleteClient(ctx, id, events), userstore.ErrNotFound)
+}
+
+// deleteClient deletes the rows of a client and the client.
+func (db *DB) deleteClient(ctx context.Context, id string, events []audit.Event) (err error) {
 	var rest []stmt
 	for _, of := range clientTables {
 		s := bind(`DELETE FROM `+of.table+` WHERE (`+of.key+`) IN
