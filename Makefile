@@ -59,9 +59,9 @@ vuln:
 	  [ $$status = 3 ] || echo "The vulnerabilities were not looked for: govulncheck asks $(VULNDB); make VULNDB=… names another database." >&2; \
 	  exit $$status; }
 
-# It refuses changes that are not committed. docs/deployment.md tells how a stranger makes the same bytes.
+# It refuses changes that are not committed; RELEASE_PLATFORMS names fewer platforms. docs/deployment.md tells how a stranger makes the same bytes.
 release:
-	$(GO) run ./internal/release -out $(DIST)
+	$(GO) run ./internal/release -out $(DIST) $(if $(RELEASE_PLATFORMS),-platforms $(RELEASE_PLATFORMS))
 
 interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/goclient && $(GO) vet ./...
