@@ -124,6 +124,10 @@ type Clients interface {
 	// again under this id inherits nothing. ErrNotFound. After any other error the client may be
 	// disabled; delete it again.
 	DeleteClient(ctx context.Context, id string, events ...audit.Event) error
+	// WithdrawClient is DeleteClient for a client that deletes itself (RFC 7592 section 2.3). When a
+	// step fails the client is as enabled as before, so that it may ask again, which a disabled one
+	// may not. ErrNotFound.
+	WithdrawClient(ctx context.Context, id string, events ...audit.Event) error
 	// ListClients returns a page of clients by (created_at, id), oldest first. after is the last
 	// client of the page before.
 	ListClients(ctx context.Context, after *Client, limit int) ([]Client, error)

@@ -123,8 +123,12 @@ func (h *Handlers) CreateUser(w http.ResponseWriter, r Request) error {
 	if err != nil {
 		return err
 	}
+	docs, err := h.usersOf(r.Context(), user)
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Location", h.IssuerPath+"/v1/admin/users/"+user.ID)
-	return h.writeUser(w, r, http.StatusCreated, user)
+	return wire.WriteJSON(w, http.StatusCreated, docs[0])
 }
 
 func (h *Handlers) GetUser(w http.ResponseWriter, r Request) error {

@@ -119,6 +119,9 @@ func (r *Replica) Documents(t testing.TB, h *DocumentHost) {
 	r.FetchDocuments(client)
 }
 
+// DocumentHost is the web server whose metadata documents a replica takes; nil: none.
+func (r *Replica) DocumentHost() *DocumentHost { return r.documents }
+
 // FetchDocuments makes a replica take metadata documents, which client fetches.
 func (r *Replica) FetchDocuments(client *outbound.Client) {
 	d := r.ClientDocuments()

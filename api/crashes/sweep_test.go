@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
@@ -17,8 +18,17 @@ import (
 // unless it reaches its end. name is a part of every name that it makes up, always of the same length.
 type journey struct {
 	name    string
-	options []func(*apitest.Options)
+	options func(t *testing.T, o *apitest.Options) // nil: the server of all tests
 	walk    func(s *apitest.Server, name string)
+}
+
+// with joins options of servers to those of a journey.
+func with(options ...func(*apitest.Options)) func(*testing.T, *apitest.Options) {
+	return func(_ *testing.T, o *apitest.Options) {
+		for _, set := range options {
+			set(o)
+		}
+	}
 }
 
 // step is a request of a journey, as it was without a fault.
@@ -37,12 +47,38 @@ type sender = func(apitest.Request) *apitest.Response
 // givenUp ends a journey early: its client begins anew, as the exceptions say.
 type givenUp struct{}
 
-// swept are the steps that were swept already: journeys have requests in common.
-type swept map[string]bool
+// swept is what all journeys on a store swept together.
+type swept struct {
+	mu     sync.Mutex
+	done   map[string]bool // steps: journeys have requests in common
+	routes map[string]int  // the most statements that a request of the route had
+	points int             // requests that met a fault
 
-// sweep walks a journey once for each number of a statement and each fault, and returns how many
-// requests met one.
-func sweep(t *testing.T, j journey, st *store, done swept) (points int) {
+	journeys int
+}
+
+// begin counts a journey.
+func (a *swept) begin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.journeys++
+}
+
+// first reports whether nobody swept a step before.
+func (a *swept) first(s step, points int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.routes[s.route] = max(a.routes[s.route], s.statements)
+	if a.done[s.text()] {
+		return false
+	}
+	a.done[s.text()] = true
+	a.points += points
+	return true
+}
+
+// sweep walks a journey once for each number of a statement and each fault.
+func sweep(t *testing.T, j journey, st *store, all *swept) {
 	made := 0
 	o := apitest.Options{DB: st.direct, Replicas: 2, Store: func(db *sqlstore.DB) apitest.Store {
 		if made++; made == 1 {
@@ -50,8 +86,8 @@ func sweep(t *testing.T, j journey, st *store, done swept) (points int) {
 		}
 		return db
 	}}
-	for _, set := range j.options {
-		set(&o)
+	if j.options != nil {
+		j.options(t, &o)
 	}
 	server := apitest.New(t, o)
 	drain := func() { // what a server writes after its answer
@@ -86,17 +122,15 @@ func sweep(t *testing.T, j journey, st *store, done swept) (points int) {
 	}
 	before, steps := without(), without() // what a server keeps in memory is there in the second run
 	if t.Failed() {
-		return 0
+		return
 	}
 	queues := make([][]point, len(steps))
 	for i, step := range steps {
 		if i >= len(before) || !maps.Equal(step.acts, before[i].acts) {
 			t.Fatalf("%s: what a request adds depends on something else: %s; %s", step.route, step.acts, before[i].acts)
 		}
-		if text := step.text(); !done[text] {
-			done[text] = true
-			queues[i] = step.points(st.faults)
-			points += len(queues[i])
+		if points := step.points(st.faults); all.first(step, len(points)) {
+			queues[i] = points
 		}
 	}
 	left := func() (last int) { // the last step with points left; -1: none
@@ -129,7 +163,6 @@ func sweep(t *testing.T, j journey, st *store, done swept) (points int) {
 			t.Fatalf("the journey ended before request %d, %s", last+1, steps[last].route)
 		}
 	}
-	return points
 }
 
 // point is a statement that meets a fault.
@@ -205,9 +238,9 @@ func meet(t *testing.T, st *store, drain func(), step step, queue *[]point, q ap
 			if acts := st.count().Since(before); !e.whole(acts, step.acts) && (nothing || !e.twice) {
 				fail("sent twice, it adds more than once: %s more", acts.Since(step.acts))
 			}
-		case !nothing && slices.Contains(e.again, answer):
+		case (!nothing || p.fault == lost) && slices.Contains(e.again, answer):
 			acts := st.count().Since(before)
-			for name, n := range e.left {
+			for name, n := range e.left[answer] {
 				if acts[name] != n {
 					fail("sent again, it leaves %s %+d, not %+d", name, acts[name], n)
 				}

@@ -134,7 +134,8 @@ func (r *Registry) Withdraw(ctx context.Context, c userstore.Client) error {
 	if !manageable(c) {
 		return ErrNotManageable
 	}
-	return r.Delete(ctx, c.ID)
+	e := audit.New(ctx, r.now(), audit.ClientDeleted, onClient(c.ID))
+	return audit.Stored(ctx, r.Log, r.Store.WithdrawClient(ctx, c.ID, e), e)
 }
 
 // Manageable returns ErrNotManageable for a client that may not read or change its registration.

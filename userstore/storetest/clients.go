@@ -1,12 +1,14 @@
 package storetest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -178,7 +180,11 @@ func clientAssertions(t *testing.T, f *fixture) {
 	is(t, f.UseAssertion(ctx, a, "jti", until, until.Add(time.Minute)), userstore.ErrExists)
 }
 
-func clientDelete(t *testing.T, f *fixture) {
+func clientDelete(t *testing.T, f *fixture) { clientGone(t, f, f.DeleteClient) }
+
+func clientWithdraw(t *testing.T, f *fixture) { clientGone(t, f, f.WithdrawClient) }
+
+func clientGone(t *testing.T, f *fixture, remove func(ctx context.Context, id string, events ...audit.Event) error) {
 	ctx := t.Context()
 	u := f.user(t)
 	c, other := f.client(t, nil), f.client(t, nil)
@@ -187,13 +193,13 @@ func clientDelete(t *testing.T, f *fixture) {
 	must(t, f.UseAssertion(ctx, c.ID, "jti", f.now, f.now.Add(time.Hour)))
 	must(t, f.UseAssertion(ctx, other.ID, "jti", f.now, f.now.Add(time.Hour)))
 
-	must(t, f.DeleteClient(ctx, c.ID))
+	must(t, remove(ctx, c.ID))
 	_, err := f.ClientByID(ctx, c.ID)
 	is(t, err, userstore.ErrNotFound)
 	_, err = f.GrantByID(ctx, g.ID)
 	is(t, err, userstore.ErrNotFound)
 	f.dead(t, g)
-	is(t, f.DeleteClient(ctx, c.ID), userstore.ErrNotFound)
+	is(t, remove(ctx, c.ID), userstore.ErrNotFound)
 	is(t, f.UpdateClient(ctx, c), userstore.ErrNotFound)
 	refused := f.newGrant(u)
 	refused.ClientID = c.ID
@@ -208,7 +214,7 @@ func clientDelete(t *testing.T, f *fixture) {
 		f.dead(t, g)
 		must(t, f.UseAssertion(ctx, c.ID, "jti", f.now, f.now.Add(time.Hour)))
 		f.live(t, f.grant(t, u, of(c)))
-		must(t, f.DeleteClient(ctx, c.ID))
+		must(t, remove(ctx, c.ID))
 	}
 	f.live(t, elsewhere)
 	is(t, f.UseAssertion(ctx, other.ID, "jti", f.now, f.now.Add(time.Hour)), userstore.ErrExists)

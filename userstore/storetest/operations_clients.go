@@ -96,6 +96,16 @@ func clientOperations() []Operation {
 					return errors.Is(err, userstore.ErrNotFound)
 				}}
 		})},
+		{Name: "withdraw a client", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, _ user, _ grant) Prepared {
+			c := f.client(t, nil)
+			return Prepared{
+				func(e ...audit.Event) error { return f.WithdrawClient(t.Context(), c.ID, e...) },
+				func(e ...audit.Event) error { return f.WithdrawClient(t.Context(), id(), e...) },
+				func() bool {
+					_, err := f.ClientByID(t.Context(), c.ID)
+					return errors.Is(err, userstore.ErrNotFound)
+				}}
+		})},
 		{Name: "save a code", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, _ grant) Prepared {
 			c := f.client(t, nil)
 			code, void := f.newCode(f.session(t, u), c), f.newCode(f.session(t, f.user(t)), c)

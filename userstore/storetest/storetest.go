@@ -78,6 +78,7 @@ func run(t *testing.T, open func(tb testing.TB) Store, which part) {
 		{"clients: an origin is found if a redirect URI has it", clientOrigins, false},
 		{"clients: an assertion is used once, until it has expired", clientAssertions, false},
 		{"clients: deleting takes everything along, and the next of that id inherits nothing", clientDelete, false},
+		{"clients: withdrawing takes everything along, and the next of that id inherits nothing", clientWithdraw, false},
 		{"clients: disabling ends grants for good, also those of a client made again", clientDisable, false},
 		{"clients: those registered for an algorithm are listed", clientAlgorithm, true},
 		{"clients: the row of one with a metadata document comes with the first consent, once", rowWithConsent, false},
