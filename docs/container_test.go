@@ -140,7 +140,8 @@ func TestCompose(t *testing.T) {
 // container engine, and no others are left to the reader.
 func TestDeploymentSaysWhichCommandsNoTestRuns(t *testing.T) {
 	seen := map[string]int{}
-	for _, m := range regexp.MustCompile("(?ms)^```([a-z][^\n]*)\n(.*?)^```$").FindAllStringSubmatch(read(t, "deployment.md"), -1) {
+	block := regexp.MustCompile("(?ms)^```([a-z][^\n]*)\n(.*?)^```$")
+	for _, m := range block.FindAllStringSubmatch(read(t, "deployment.md"), -1) {
 		seen[m[1]]++
 		if m[1] == "console" && !regexp.MustCompile(`(?m)^(systemctl|kubectl|docker|go test) `).MatchString(m[2]) {
 			t.Errorf("no test runs this, though one could:\n%s", m[2])

@@ -113,8 +113,8 @@ func (r *replicas) startProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := string(text)
-	for old, here := range map[string]string{":8443": r.front, "/run/secrets/tls.pem": filepath.Join(r.dir, "secrets/tls.pem"),
-		"signet-a:8080": r.a.address, "signet-b:8080": r.b.address} {
+	for old, here := range map[string]string{":8443": r.front,
+		"/run/secrets/tls.pem": filepath.Join(r.dir, "secrets/tls.pem"), "signet-a:8080": r.a.address, "signet-b:8080": r.b.address} {
 		if strings.Count(config, old) != 1 {
 			t.Fatalf("%s stands %d times in the proxy's configuration", old, strings.Count(config, old))
 		}
