@@ -31,6 +31,18 @@ func with(options ...func(*apitest.Options)) func(*testing.T, *apitest.Options) 
 	}
 }
 
+// between are the options of a server whose first replica reaches the store by the way that fails, and
+// its second not.
+func between(st *store) apitest.Options {
+	made := 0
+	return apitest.Options{DB: st.direct, Replicas: 2, Store: func(db *sqlstore.DB) apitest.Store {
+		if made++; made == 1 {
+			return st.faulty
+		}
+		return db
+	}}
+}
+
 // step is a request of a journey, as it was without a fault.
 type step struct {
 	route      string
@@ -79,13 +91,7 @@ func (a *swept) first(s step, points int) bool {
 
 // sweep walks a journey once for each number of a statement and each fault.
 func sweep(t *testing.T, j journey, st *store, all *swept) {
-	made := 0
-	o := apitest.Options{DB: st.direct, Replicas: 2, Store: func(db *sqlstore.DB) apitest.Store {
-		if made++; made == 1 {
-			return st.faulty
-		}
-		return db
-	}}
+	o := between(st)
 	if j.options != nil {
 		j.options(t, &o)
 	}
