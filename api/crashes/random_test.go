@@ -57,7 +57,8 @@ func TestF36AFailingSourceOfIDsIssuesNothing(t *testing.T) {
 				Body: apitest.Fields{"client_name": "Shop", "redirect_uris": []string{"https://shop.test/cb"}}}},
 			{"pushed request", s.Authenticated(web, "/oauth2/par", form)},
 			{"device authorization", s.Authenticated(device, "/oauth2/device", url.Values{"scope": {"openid"}})},
-			{"forgotten password", apitest.Request{Method: "POST", Path: "/v1/password/forgot", Body: apitest.Fields{"email": u.Email}}},
+			{"forgotten password", apitest.Request{Method: "POST", Path: "/v1/password/forgot",
+				Body: apitest.Fields{"email": u.Email}}},
 		} {
 			t.Run(q.name, func(t *testing.T) {
 				s := s.With(t)

@@ -192,7 +192,8 @@ func (s step) points(faults []fault) (list []point) {
 // meet sends a request whose statement meets the next fault of the queue, and looks at what that left.
 // After a refusal that left nothing it sends the request again, with the fault after that, and so on. It
 // ends with the first point that left something, or without a fault.
-func meet(t *testing.T, st *store, drain func(), step step, queue *[]point, q apitest.Request, send sender) *apitest.Response {
+func meet(t *testing.T, st *store, drain func(), step step, queue *[]point, q apitest.Request,
+	send sender) *apitest.Response {
 	e := exceptions[step.route]
 	before := st.count()
 	for len(*queue) > 0 {
@@ -200,7 +201,8 @@ func meet(t *testing.T, st *store, drain func(), step step, queue *[]point, q ap
 		*queue = (*queue)[1:]
 		fail := func(format string, args ...any) {
 			t.Helper()
-			t.Errorf("%s, statement %d of %d %s: %s", step.route, p.statement, step.statements, p.fault, fmt.Sprintf(format, args...))
+			t.Errorf("%s, statement %d of %d %s: %s", step.route, p.statement, step.statements, p.fault, fmt.Sprintf(format,
+				args...))
 		}
 		drain()
 		st.arm(p.statement, p.fault)
