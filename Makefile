@@ -1,6 +1,7 @@
 # make test     everything that needs only Go; with a C compiler under the race detector; PostgreSQL is fetched if there is none
 # make interop  verifiers in other languages against the real binary, the pages in a real browser (pictures of
-#               them in $(SCREENSHOTS)), a real PgBouncer, failovers of a real Patroni, and the documents' commands
+#               them in $(SCREENSHOTS)), a real PgBouncer, failovers of a real Patroni, the documents' commands, and
+#               v0.1.0 beside this version
 # make chaos    kills, stalls and cuts of three replicas and their database under load, for CHAOS_TIME (2m), then
 #               rolling restarts; what they must hold is checked: docs/reliability.md
 # make chaos-rotations  50 rotations of every key in real time, a million verifications; 15 minutes
@@ -110,9 +111,9 @@ need-cc:
 	@$(HAS_CC) || { echo "$(NO_CC)." >&2; exit 1; }
 
 need-foreign:
-	@for program in bash curl jq node npm $(PYTHON); do command -v $$program >/dev/null || { \
-	  echo "$$program is missing: make interop needs bash, curl, jq, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
-	  echo "On Debian 13: apt-get install curl jq nodejs npm python3-venv" >&2; exit 1; }; done
+	@for program in bash curl git jq node npm $(PYTHON); do command -v $$program >/dev/null || { \
+	  echo "$$program is missing: make interop needs bash, curl, git, jq, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
+	  echo "On Debian 13: apt-get install curl git jq nodejs npm python3-venv" >&2; exit 1; }; done
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
 	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -x /usr/sbin/pgbouncer && \
 	  command -v patroni >/dev/null && command -v etcd >/dev/null && test -x /usr/sbin/haproxy && \

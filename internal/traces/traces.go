@@ -2,7 +2,7 @@
 // HTTP. It is the only door to OpenTelemetry.
 //
 // No request waits for the collector: spans are queued and sent in batches in the background, and
-// what does not fit into the queue is dropped. Whether a request is recorded is decided here when it
+// what does not fit into the queue is dropped and counted. Whether a request is recorded is decided here when it
 // begins, by chance. A stranger cannot force it: traceparent is only read where the caller says that
 // it comes from a proxy that sets it.
 package traces
@@ -36,7 +36,7 @@ type Settings struct {
 
 // The bounds of what may wait for the collector, and for how long.
 const (
-	maxQueued   = 4096 // spans; what does not fit is dropped
+	maxQueued   = 4096 // spans, with those that are being sent; what does not fit is dropped
 	maxBatch    = 512
 	batchDelay  = 2 * time.Second
 	sendLimit   = 5 * time.Second // of one attempt
@@ -49,6 +49,7 @@ type Traces struct {
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
 	sender   *sender
+	queue    *queue
 }
 
 // New makes the recorder of a process. It sends nothing yet, so a collector that is not there is no
@@ -75,12 +76,15 @@ func New(ctx context.Context, s Settings) (*Traces, error) {
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	t := &Traces{sender: &sender{SpanExporter: exporter, log: s.Log}}
+	t := &Traces{sender: &sender{SpanExporter: exporter, log: s.Log}, queue: &queue{most: maxQueued, log: s.Log}}
+	t.sender.sentOrGivenUp = t.queue.left
+	t.queue.SpanProcessor = sdktrace.NewBatchSpanProcessor(t.sender, sdktrace.WithMaxQueueSize(maxQueued),
+		sdktrace.WithMaxExportBatchSize(maxBatch), sdktrace.WithBatchTimeout(batchDelay),
+		sdktrace.WithExportTimeout(retryFor+sendLimit))
 	t.provider = sdktrace.NewTracerProvider(
 		sdktrace.WithResource(about),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(1/float64(max(1, s.OneIn))))),
-		sdktrace.WithBatcher(t.sender, sdktrace.WithMaxQueueSize(maxQueued), sdktrace.WithMaxExportBatchSize(maxBatch),
-			sdktrace.WithBatchTimeout(batchDelay), sdktrace.WithExportTimeout(retryFor+sendLimit)))
+		sdktrace.WithSpanProcessor(t.queue))
 	t.tracer = t.provider.Tracer("github.com/signet-id/signet")
 	return t, nil
 }
@@ -94,9 +98,11 @@ func (t *Traces) Stop() {
 	}
 }
 
-// Failed returns how many spans were not sent, for metrics. Those that did not fit into the queue are
-// not among them.
+// Failed returns how many spans the collector did not take, for metrics.
 func (t *Traces) Failed() uint64 { return t.sender.failed.Load() }
+
+// Dropped returns how many spans did not fit into the queue, for metrics. They are not among the failed ones.
+func (t *Traces) Dropped() uint64 { return t.queue.dropped.Load() }
 
 // Sent returns how many spans the collector took.
 func (t *Traces) Sent() uint64 { return t.sender.sent.Load() }
@@ -137,14 +143,16 @@ func (o open) End(failed bool) {
 // sender counts what is sent, and logs an outage of the collector once.
 type sender struct {
 	sdktrace.SpanExporter
-	log          *slog.Logger
-	down         atomic.Bool
-	sent, failed atomic.Uint64
+	log           *slog.Logger
+	down          atomic.Bool
+	sent, failed  atomic.Uint64
+	sentOrGivenUp func(spans int)
 }
 
 // ExportSpans never returns an error: the library would write it to the process's standard error.
 func (s *sender) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	err := s.SpanExporter.ExportSpans(ctx, spans)
+	s.sentOrGivenUp(len(spans))
 	if err != nil {
 		s.failed.Add(uint64(len(spans)))
 		if !s.down.Swap(true) {

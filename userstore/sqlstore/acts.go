@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,14 +16,10 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// acts measures the calls of a DB by the method that was called, for metrics. A method need not say
-// its name: every operation passes retrying, which finds the method among its callers. The callers
-// of one place in the code are looked up once; after that it costs a fraction of a microsecond,
-// beside tens or hundreds of an operation, and no memory.
+// acts measures the calls of a DB by the method that was called, for metrics.
 type acts struct {
-	known  atomic.Pointer[map[callers]*act]
-	adding sync.Mutex
-	named  map[string]*act // under adding
+	called atomic.Pointer[map[string]*act] // by method; copied whenever a method is called for the first time
+	adding sync.Mutex                      // held by whoever replaces called
 
 	retries  counts.Outcomes // by RetryCauses
 	failures atomic.Uint64
@@ -35,67 +30,33 @@ type acts struct {
 
 // act is a method of DB.
 type act struct {
-	name  string
 	span  string // of a trace
 	calls counts.Histogram
 }
 
-// callers are the nearest callers of retrying. The way from a method to retrying is shorter. What is
-// counted for one method may have several of them, and the code has finitely many.
-type callers [6]uintptr
-
-// of returns the act of the method that called retrying.
-func (a *acts) of() *act {
-	var at callers
-	runtime.Callers(3, at[:]) // without Callers, of and retrying
-	if known := a.known.Load(); known != nil {
-		if found := (*known)[at]; found != nil {
-			return found
-		}
+// known returns the acts of the methods that have been called. Nobody changes the map.
+func (a *acts) known() map[string]*act {
+	if called := a.called.Load(); called != nil {
+		return *called
 	}
-	return a.add(at)
+	return nil
 }
 
-func (a *acts) add(at callers) *act {
-	name := at.method()
+// of returns the act of a method. Only the method's first call takes memory.
+func (a *acts) of(method string) *act {
+	if act := a.known()[method]; act != nil {
+		return act
+	}
 	a.adding.Lock()
 	defer a.adding.Unlock()
-	if a.named == nil {
-		a.named = map[string]*act{}
+	known := a.known()
+	if act := known[method]; act != nil { // another call was first
+		return act
 	}
-	found := a.named[name]
-	if found == nil {
-		found = &act{name: name, span: "store " + name}
-		a.named[name] = found
-	}
-	next := map[callers]*act{}
-	if known := a.known.Load(); known != nil {
-		next = maps.Clone(*known)
-	}
-	next[at] = found
-	a.known.Store(&next)
-	return found
-}
-
-// method returns the name of the exported method of DB among the callers.
-func (c callers) method() string {
-	n := len(c)
-	for n > 0 && c[n-1] == 0 {
-		n--
-	}
-	frames := runtime.CallersFrames(c[:n])
-	for {
-		frame, more := frames.Next()
-		if _, name, ok := strings.Cut(frame.Function, "sqlstore.(*DB)."); ok {
-			name, _, _ = strings.Cut(name, ".") // of a function inside the method
-			if first := name[0]; first >= 'A' && first <= 'Z' {
-				return name
-			}
-		}
-		if !more {
-			return "other"
-		}
-	}
+	next := map[string]*act{method: {span: "store " + method}}
+	maps.Copy(next, known)
+	a.called.Store(&next)
+	return next[method]
 }
 
 // done counts a call that took so long and ended with err.
@@ -147,11 +108,8 @@ func (a *acts) retried(err error) {
 
 // Calls calls yield with the calls of each method since the DB was opened, retries included.
 func (db *DB) Calls(yield func(method string, calls counts.Durations)) {
-	db.acts.adding.Lock()
-	named := maps.Clone(db.acts.named)
-	db.acts.adding.Unlock()
-	for name, act := range named {
-		yield(name, act.calls.Read())
+	for method, act := range db.acts.known() {
+		yield(method, act.calls.Read())
 	}
 }
 

@@ -1,7 +1,6 @@
 package sqlstore_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -36,15 +35,11 @@ func TestCallsAndEntriesAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := map[string]uint64{}
-		var names []string
-		db.Calls(func(method string, calls counts.Durations) { got[method] = calls.Count; names = append(names, method) })
+		db.Calls(func(method string, calls counts.Durations) { got[method] = calls.Count })
 		for method, want := range map[string]uint64{"CreateUser": 2, "UserByID": 2, "Record": 1} {
 			if got[method] != want {
 				t.Errorf("%s: %d calls, want %d of %v", method, got[method], want, got)
 			}
-		}
-		if slices.Contains(names, "other") {
-			t.Errorf("a call of no method: %v", names)
 		}
 		entries := map[string]uint64{}
 		db.Entries(func(event string, n uint64) { entries[event] = n })

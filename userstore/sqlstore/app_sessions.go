@@ -109,7 +109,8 @@ const listApps = `SELECT ` + appSessionColumns + ` FROM app_sessions WHERE brows
 
 func (db *DB) ListAppSessions(ctx context.Context, browserSession string) ([]userstore.AppSession, error) {
 	var all []userstore.AppSession
-	err := db.rows(ctx, bind(listApps, browserSession), func() { all = nil }, func(row scanner) error {
+	list := bind(listApps, browserSession)
+	err := db.as("ListAppSessions").rows(ctx, list, func() { all = nil }, func(row scanner) error {
 		var a userstore.AppSession
 		var created, ended int64
 		err := row.Scan(appDest(&a, &created, &ended)...)
@@ -149,7 +150,7 @@ func (db *DB) ClaimEndedAppSession(
 		return e, err
 	}
 	for range rivals {
-		err := db.one(ctx, bind(someAppDue, at), func(row scanner) error {
+		err := db.as("ClaimEndedAppSession").one(ctx, bind(someAppDue, at), func(row scanner) error {
 			var id string
 			return row.Scan(&id)
 		})
@@ -157,7 +158,7 @@ func (db *DB) ClaimEndedAppSession(
 			return e, err
 		}
 		found := false
-		err = db.retrying(ctx, false, func(ctx context.Context, _ bool) error {
+		err = db.as("ClaimEndedAppSession").retrying(ctx, false, func(ctx context.Context, _ bool) error {
 			found = false
 			_, err := db.engine.write(ctx, claim, func(row scanner) error {
 				found = true
@@ -193,7 +194,7 @@ func (db *DB) PostponeAppSession(
 	if !rest.IsZero() {
 		steps = append(steps, bind(postponeRest, micros(rest), sessionID, micros(rest)))
 	}
-	n, err := db.batch(ctx, true, steps...)
+	n, err := db.as("PostponeAppSession").batch(ctx, true, steps...)
 	if err == nil && n[0] == 0 {
 		err = userstore.ErrNotFound
 	}
@@ -201,12 +202,14 @@ func (db *DB) PostponeAppSession(
 }
 
 func (db *DB) ForgetAppSession(ctx context.Context, sessionID string) error {
-	_, err := db.write(ctx, true, bind(`DELETE FROM app_sessions WHERE session_id = $1 AND ended_at > 0`, sessionID))
+	_, err := db.as("ForgetAppSession").write(ctx, true,
+		bind(`DELETE FROM app_sessions WHERE session_id = $1 AND ended_at > 0`, sessionID))
 	return ifUnstorable(err, nil)
 }
 
 func (db *DB) GiveUpAppSession(ctx context.Context, sessionID, lease string, events ...audit.Event) error {
-	err := db.change(ctx, true, bind(`DELETE FROM app_sessions WHERE session_id = $1 AND lease = $2 AND lease <> ''`, sessionID, lease),
+	err := db.as("GiveUpAppSession").change(ctx, true,
+		bind(`DELETE FROM app_sessions WHERE session_id = $1 AND lease = $2 AND lease <> ''`, sessionID, lease),
 		userstore.ErrNotFound, events)
 	return ifUnstorable(err, userstore.ErrNotFound)
 }
@@ -223,11 +226,12 @@ const removeApps = `DELETE FROM app_sessions WHERE ended_at = 0 AND session_id I
 // that has not expired: both may end later than they were to end at the login, after the user proved
 // more or the client redeemed the code of a grant that had begun before.
 func (db *DB) RemoveExpiredAppSessions(ctx context.Context, now time.Time, limit int) (int, error) {
-	return db.removeFrom(ctx, removeApps, limit, micros(now), micros(now))
+	return db.as("RemoveExpiredAppSessions").removeFrom(ctx, removeApps, limit, micros(now), micros(now))
 }
 
 func (db *DB) AppSessionsState(ctx context.Context) (s userstore.AppSessionsState, err error) {
-	err = db.one(ctx, bind(`SELECT COUNT(*), COALESCE(MIN(ended_at), 0) FROM app_sessions WHERE due_at > 0`), func(row scanner) error {
+	due := bind(`SELECT COUNT(*), COALESCE(MIN(ended_at), 0) FROM app_sessions WHERE due_at > 0`)
+	err = db.as("AppSessionsState").one(ctx, due, func(row scanner) error {
 		var n, oldest int64
 		err := row.Scan(&n, &oldest)
 		s = userstore.AppSessionsState{Waiting: int(n), Oldest: instant(oldest)}

@@ -16,7 +16,8 @@ import (
 // 503, and the client makes a new assertion.
 func (db *DB) UseAssertion(ctx context.Context, clientID, jti string, now, until time.Time) error {
 	hash := sha256.Sum256([]byte(jti))
-	n, err := db.write(ctx, false, bind(`INSERT INTO client_assertions (client_id, jti, expires_at) VALUES ($1, $2, $3)
+	n, err := db.as("UseAssertion").write(ctx, false, bind(`INSERT INTO client_assertions (client_id, jti, expires_at)
+		VALUES ($1, $2, $3)
 		ON CONFLICT (client_id, jti) DO UPDATE SET expires_at = excluded.expires_at WHERE client_assertions.expires_at <= $4`,
 		clientID, hash[:], micros(until), micros(now)))
 	if err == nil && n == 0 {

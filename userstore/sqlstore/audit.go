@@ -140,7 +140,7 @@ func (db *DB) Record(ctx context.Context, events ...audit.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	_, err := db.batch(ctx, true, storeEvents(eventRows(events))...)
+	_, err := db.as("Record").batch(ctx, true, storeEvents(eventRows(events))...)
 	return err
 }
 
@@ -183,7 +183,7 @@ func (db *DB) ListEvents(ctx context.Context, q userstore.EventQuery) ([]audit.E
 		return nil, fmt.Errorf("%w: a page of %d events", userstore.ErrInvalid, q.Limit)
 	}
 	var page []audit.Event
-	err := db.rows(ctx, listEvents(q), func() { page = nil }, func(row scanner) error {
+	err := db.as("ListEvents").rows(ctx, listEvents(q), func() { page = nil }, func(row scanner) error {
 		var e audit.Event
 		var at int64
 		var changes string
@@ -207,6 +207,6 @@ func (db *DB) RemoveEvents(ctx context.Context, before time.Time, limit int) (in
 	if limit < 1 {
 		return 0, fmt.Errorf("%w: at most %d events", userstore.ErrInvalid, limit)
 	}
-	n, err := db.write(ctx, true, bind(removeEvents, micros(before), int64(limit)))
+	n, err := db.as("RemoveEvents").write(ctx, true, bind(removeEvents, micros(before), int64(limit)))
 	return int(n), err
 }

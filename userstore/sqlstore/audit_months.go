@@ -74,7 +74,7 @@ func (p *eventsPart) bounds(text string) error {
 	return nil
 }
 
-func (db *DB) eventsParts(ctx context.Context) (parts []eventsPart, err error) {
+func (db named) eventsParts(ctx context.Context) (parts []eventsPart, err error) {
 	err = db.rows(ctx, bind(readEventsParts), func() { parts = nil }, func(row scanner) error {
 		var p eventsPart
 		var text string
@@ -93,11 +93,11 @@ func (db *DB) TendEventMonths(ctx context.Context, now, before time.Time) (rest 
 	if db.dialect.name != postgresDialect.name {
 		return before, nil
 	}
-	parts, err := db.eventsParts(ctx)
+	parts, err := db.as("TendEventMonths").eventsParts(ctx)
 	if err != nil || !ownsAll(parts) {
 		return before, err
 	}
-	err = db.makeMonths(ctx, parts, now)
+	err = db.as("TendEventMonths").makeMonths(ctx, parts, now)
 	if before.IsZero() {
 		return before, err
 	}
@@ -106,7 +106,7 @@ func (db *DB) TendEventMonths(ctx context.Context, now, before time.Time) (rest 
 		switch {
 		case p.other:
 		case p.until <= micros(before):
-			err = errors.Join(err, db.alterEvents(ctx, `DROP TABLE IF EXISTS `+p.table))
+			err = errors.Join(err, db.as("TendEventMonths").alterEvents(ctx, `DROP TABLE IF EXISTS `+p.table))
 		case p.from <= micros(before) && p.from != math.MinInt64:
 			rest = instant(p.from) // the rest of this month goes with the month
 		}
@@ -122,7 +122,7 @@ func ownsAll(parts []eventsPart) bool {
 
 // makeMonths makes the month of now and the next ones, each unless entries of its time have a place
 // already.
-func (db *DB) makeMonths(ctx context.Context, parts []eventsPart, now time.Time) (err error) {
+func (db named) makeMonths(ctx context.Context, parts []eventsPart, now time.Time) (err error) {
 	i := slices.IndexFunc(parts, func(p eventsPart) bool { return p.other })
 	if i < 0 || parts[i].size > manyInOther {
 		return nil
@@ -151,7 +151,7 @@ func (db *DB) makeMonths(ctx context.Context, parts []eventsPart, now time.Time)
 // alterEvents changes the partitions in one transaction, without a retry. Another replica may have
 // been first, and entries in audit_events_other may stand in the way of a month, which then has no
 // table of its own: neither is an error.
-func (db *DB) alterEvents(ctx context.Context, statements ...string) error {
+func (db named) alterEvents(ctx context.Context, statements ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	steps := []stmt{bind(monthBudget), bind(`SELECT pg_advisory_xact_lock($1)`, int64(monthsLock))}

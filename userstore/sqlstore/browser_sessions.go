@@ -179,7 +179,7 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 	steps = append(steps, boundSessions(ctx, b, s.IdleSince)...)
 	steps = append(steps, succeeded(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)
 	steps = append(steps, storeEventsIf(storeEventOfNewSession, eventRows(events), b.Hash[:])...)
-	return db.login(ctx, b.UserID, s.Second, steps, inserted, must, trust(s.Second.Trust, b)...)
+	return db.as("StartSession").login(ctx, b.UserID, s.Second, steps, inserted, must, trust(s.Second.Trust, b)...)
 }
 
 const browserSession = `SELECT ` + sessionColumns + `, ` + userColumns + `
@@ -189,7 +189,8 @@ const browserSession = `SELECT ` + sessionColumns + `, ` + userColumns + `
 func (db *DB) BrowserSession(
 	ctx context.Context, hash userstore.SessionHash, now, idleSince time.Time,
 ) (s userstore.BrowserSession, u userstore.User, err error) {
-	err = db.one(ctx, bind(browserSession, hash[:], micros(now), micros(idleSince)), func(row scanner) error {
+	live := bind(browserSession, hash[:], micros(now), micros(idleSince))
+	err = db.as("BrowserSession").one(ctx, live, func(row scanner) error {
 		var r sessionRow
 		var ur userRow
 		if err := row.Scan(append(r.dest(), ur.dest()...)...); err != nil {
@@ -209,7 +210,7 @@ func (db *DB) BrowserSession(
 func (db *DB) TouchSession(ctx context.Context, hash userstore.SessionHash, now time.Time) error {
 	touch := bind(`UPDATE browser_sessions SET last_used_at = $1 WHERE hash = $2 AND last_used_at < $3`,
 		micros(now), hash[:], micros(now))
-	_, err := db.write(ctx, true, touch)
+	_, err := db.as("TouchSession").write(ctx, true, touch)
 	return err
 }
 
@@ -224,7 +225,8 @@ func (db *DB) EndSession(ctx context.Context, id string, now time.Time, events .
 	}
 	steps = append(steps, endApps(micros(now), `browser_session = $ AND browser_session <> ''`, id)...)
 	steps = append(steps, storeEventsIf(storeEventOfSession, eventRows(events), id)...)
-	_, err := db.batch(ctx, true, append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1`, id))...)
+	steps = append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1`, id))
+	_, err := db.as("EndSession").batch(ctx, true, steps...)
 	return ifUnstorable(err, nil)
 }
 
@@ -244,7 +246,7 @@ func (db *DB) RevokeBrowserSession(ctx context.Context, userID, id string, now t
 	if texts(userID, id) != nil {
 		return userstore.ErrNotFound
 	}
-	return db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
+	return db.as("RevokeBrowserSession").retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
 		n, err := db.engine.batch(ctx, steps)
 		if err == nil && n[len(n)-1] == 0 && !maybeDone {
 			return userstore.ErrNotFound
@@ -262,7 +264,7 @@ func (db *DB) ListBrowserSessions(
 ) ([]userstore.BrowserSession, error) {
 	var all []userstore.BrowserSession
 	list := bind(listSessions, userID, micros(now), micros(idleSince))
-	err := db.rows(ctx, list, func() { all = nil }, func(row scanner) error {
+	err := db.as("ListBrowserSessions").rows(ctx, list, func() { all = nil }, func(row scanner) error {
 		var r sessionRow
 		if err := row.Scan(r.dest()...); err != nil {
 			return err

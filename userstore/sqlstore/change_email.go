@@ -94,7 +94,7 @@ func (db *DB) BeginAddressChange(
 	if err := indexable(t.AddressKey); err != nil {
 		return err
 	}
-	return db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
+	return db.as("BeginAddressChange").transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(s...)
 		if err == nil && n[0] == 0 {
 			err = userstore.ErrConflict // and the rest is undone
@@ -126,7 +126,7 @@ func (db *DB) ConfirmAddressChange(ctx context.Context, c userstore.AddressChang
 	if c.UndoID == "" {
 		undo = bind(endUndosForToken, now, c.ID, c.ID, c.ID, now)
 	}
-	return ifTaken(db.spend(ctx, redemption{
+	return ifTaken(db.as("ConfirmAddressChange").spend(ctx, redemption{
 		first: []stmt{
 			bind(changeAddress, c.ID, c.ID, now, c.ID, c.ID, kind, now, c.From),
 			bind(spendToken, now, c.ID, kind, now, int64(1)),
@@ -146,8 +146,9 @@ func ifTaken(err error) error {
 }
 
 func (db *DB) AddressReserved(ctx context.Context, userID, addressKey string, now time.Time) (bool, error) {
-	err := db.one(ctx, bind(`SELECT r.id FROM one_time_tokens r WHERE r.kind = 'undo_email' AND r.address_key = $1
-		AND r.user_id = $2 AND r.spent_at = 0 AND r.ends_at > $3 LIMIT 1`, addressKey, userID, micros(now)), func(row scanner) error {
+	reserving := bind(`SELECT r.id FROM one_time_tokens r WHERE r.kind = 'undo_email' AND r.address_key = $1
+		AND r.user_id = $2 AND r.spent_at = 0 AND r.ends_at > $3 LIMIT 1`, addressKey, userID, micros(now))
+	err := db.as("AddressReserved").one(ctx, reserving, func(row scanner) error {
 		var id string
 		return row.Scan(&id)
 	})
@@ -178,7 +179,7 @@ func (db *DB) UndoAddressChange(ctx context.Context, r userstore.Redemption, eve
 	if err != nil {
 		return err
 	}
-	return ifTaken(db.spend(ctx, redemption{
+	return ifTaken(db.as("UndoAddressChange").spend(ctx, redemption{
 		first: []stmt{
 			bind(restoreAddress, r.ID, r.ID, now, r.NewHash, r.ID, r.ID, kind, now),
 			bind(spendUndo, now, r.ID, kind, now),
@@ -195,7 +196,7 @@ func (db *DB) WithdrawAddressChange(ctx context.Context, userID string, now time
 	at := micros(now)
 	withdraw := bind(`UPDATE one_time_tokens SET spent_at = $1
 		WHERE user_id = $2 AND kind = $3 AND spent_at = 0 AND ends_at > $4`, at, userID, string(outbox.ChangeEmail), at)
-	err := db.change(ctx, true, withdraw, userstore.ErrNotFound, events)
+	err := db.as("WithdrawAddressChange").change(ctx, true, withdraw, userstore.ErrNotFound, events)
 	return ifUnstorable(err, userstore.ErrNotFound)
 }
 
@@ -204,7 +205,7 @@ var reservation = numbered(`SELECT ` + userColumns + ` FROM one_time_tokens r JO
 
 // reservedBy finds the account that an address is reserved for, and returns it as if it had the
 // address. ErrNotFound.
-func (db *DB) reservedBy(ctx context.Context, key string) (userstore.User, error) {
+func (db named) reservedBy(ctx context.Context, key string) (userstore.User, error) {
 	u, err := db.user(ctx, bind(reservation, key))
 	u.EmailKey = key
 	return u, err

@@ -85,12 +85,12 @@ func encodeClient(c userstore.Client) (metadata, origins string, err error) {
 // neither its grants nor its codes, whatever the clock does. The counter's row is locked first,
 // here and by DeleteClient, so that a creation that waits for a deletion counts on from there.
 func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...audit.Event) error {
-	return db.createClient(ctx, c, nil, events)
+	return db.as("CreateClient").createClient(ctx, c, nil, events)
 }
 
 // createClient is CreateClient. The statement first, if there is one, has to change a row, or else
 // nothing is stored: ErrConflict.
-func (db *DB) createClient(ctx context.Context, c userstore.Client, first *stmt, events []audit.Event) error {
+func (db named) createClient(ctx context.Context, c userstore.Client, first *stmt, events []audit.Event) error {
 	steps, err := insertClient(c, "")
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 	if err := storable(update.args); err != nil {
 		return err
 	}
-	err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
+	err = db.as("UpdateClient").transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(update)
 		if err != nil || n[0] == 0 {
 			return false, orElse(err, userstore.ErrConflict)
@@ -159,13 +159,14 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 		return true, nil
 	})
 	if errors.Is(err, userstore.ErrConflict) {
-		return db.conflictOrNotFound(ctx, `SELECT version FROM clients WHERE id = $1`, c.ID)
+		return db.as("UpdateClient").conflictOrNotFound(ctx, `SELECT version FROM clients WHERE id = $1`, c.ID)
 	}
 	return err
 }
 
 func (db *DB) ClientByID(ctx context.Context, id string) (c userstore.Client, err error) {
-	err = db.one(ctx, bind(`SELECT `+clientColumns+` FROM clients c WHERE c.id = $1`, id), func(row scanner) error {
+	byID := bind(`SELECT `+clientColumns+` FROM clients c WHERE c.id = $1`, id)
+	err = db.as("ClientByID").one(ctx, byID, func(row scanner) error {
 		var r clientRow
 		if err := row.Scan(r.dest()...); err != nil {
 			return err
@@ -190,7 +191,7 @@ func (db *DB) ListClients(ctx context.Context, after *userstore.Client, limit in
 		s = bind(nextClients, micros(after.CreatedAt), after.ID, int64(limit))
 	}
 	var page []userstore.Client
-	err := db.rows(ctx, s, func() { page = nil }, func(row scanner) error {
+	err := db.as("ListClients").rows(ctx, s, func() { page = nil }, func(row scanner) error {
 		var r clientRow
 		if err := row.Scan(r.dest()...); err != nil {
 			return err
@@ -215,7 +216,8 @@ func (db *DB) SetClientActive(ctx context.Context, id string, active bool, now t
 				disabled_at = CASE WHEN disabled_at = 0 THEN $3 ELSE disabled_at END
 			WHERE id = $4`, micros(now), micros(now), micros(now), id)
 	}
-	return ifUnstorable(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
+	err := db.as("SetClientActive").change(ctx, true, s, userstore.ErrNotFound, events)
+	return ifUnstorable(err, userstore.ErrNotFound)
 }
 
 // ClientsWithAlgorithm returns the uses of an algorithm by clients, disabled ones included: an
@@ -223,7 +225,7 @@ func (db *DB) SetClientActive(ctx context.Context, id string, active bool, now t
 // asked itself.
 func (db *DB) ClientsWithAlgorithm(ctx context.Context, alg string) ([]userstore.AlgorithmUse, error) {
 	var uses []userstore.AlgorithmUse
-	err := db.rows(ctx, bind(`SELECT `+clientColumns+` FROM clients c
+	err := db.as("ClientsWithAlgorithm").rows(ctx, bind(`SELECT `+clientColumns+` FROM clients c
 			WHERE c.id_token_alg = $1 OR c.metadata LIKE '%signed_response_alg%' ORDER BY c.id`, alg),
 		func() { uses = nil }, func(s scanner) error {
 			var r clientRow

@@ -26,7 +26,7 @@ var clientTables = []struct{ table, key string }{
 // A grant or code that a concurrent statement adds after the last step carries an epoch that no
 // client will have again: see CreateClient. A consent carries no epoch; its foreign key refuses it.
 func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event) error {
-	n, err := db.write(ctx, true, bind(`UPDATE clients SET epoch = epoch + 1,
+	n, err := db.as("DeleteClient").write(ctx, true, bind(`UPDATE clients SET epoch = epoch + 1,
 			disabled_at = CASE WHEN disabled_at = 0 THEN epoch + 1 ELSE disabled_at END
 		WHERE id = $1`, id))
 	if err == nil && n == 0 {
@@ -51,7 +51,7 @@ func (db *DB) deleteClient(ctx context.Context, id string, events []audit.Event)
 			(SELECT `+of.key+` FROM `+of.table+` WHERE client_id = $1 LIMIT $2)`, id, int64(deletedAtOnce))
 		rest = append(rest, bind(`DELETE FROM `+of.table+` WHERE client_id = $1`, id))
 		for n := int64(deletedAtOnce); n == deletedAtOnce; {
-			if n, err = db.write(ctx, true, s); err != nil {
+			if n, err = db.as("DeleteClient").write(ctx, true, s); err != nil {
 				return err
 			}
 		}
@@ -66,7 +66,7 @@ func (db *DB) deleteClient(ctx context.Context, id string, events []audit.Event)
 	}, rest...)
 	steps = append(steps, bind(`DELETE FROM clients WHERE id = $1`, id))
 	lost := false
-	err = db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
+	err = db.as("DeleteClient").transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
 		lost = maybeDone && len(events) == 0
 		n, err := run(steps...)
 		if err != nil || n[len(n)-1] == 0 { // another call deleted it, or the try whose answer was lost

@@ -29,11 +29,11 @@ func (db *DB) RedirectOrigin(ctx context.Context, origin string) (bool, error) {
 		return false, nil
 	}
 	quoted := strings.Trim(list([]string{origin}), "[]")
-	err := db.one(ctx, bind(`SELECT 1 FROM clients WHERE disabled_at = 0 AND `+holdsOrigin+` LIMIT 1`, "["+quoted, ","+quoted),
-		func(s scanner) error {
-			var found int64
-			return s.Scan(&found)
-		})
+	holding := bind(`SELECT 1 FROM clients WHERE disabled_at = 0 AND `+holdsOrigin+` LIMIT 1`, "["+quoted, ","+quoted)
+	err := db.as("RedirectOrigin").one(ctx, holding, func(s scanner) error {
+		var found int64
+		return s.Scan(&found)
+	})
 	if errors.Is(err, userstore.ErrNotFound) {
 		return false, nil
 	}

@@ -121,9 +121,9 @@ func (db *DB) SaveCode(
 		if c.ByConsent {
 			sql = saveCodeByConsent
 		}
-		err := db.saveCode(ctx, c, events, append(begin, bind(sql, args...)), after)
+		err := db.as("SaveCode").saveCode(ctx, c, events, append(begin, bind(sql, args...)), after)
 		if errors.Is(err, userstore.ErrConflict) {
-			return db.whyNotSaved(ctx, c)
+			return db.as("SaveCode").whyNotSaved(ctx, c)
 		}
 		return err
 	}
@@ -132,7 +132,7 @@ func (db *DB) SaveCode(
 		return err
 	}
 	for range retries + 1 {
-		before, err := db.consentBefore(ctx, c)
+		before, err := db.as("SaveCode").consentBefore(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -143,14 +143,14 @@ func (db *DB) SaveCode(
 				[]any{c.Hash[:], list(had)})
 			steps = append(steps, bind(saveConsent, args...))
 		}
-		err = db.saveCode(ctx, c, events, append(steps, bind(saveCodeByConsent, args...)), after)
+		err = db.as("SaveCode").saveCode(ctx, c, events, append(steps, bind(saveCodeByConsent, args...)), after)
 		if !errors.Is(err, userstore.ErrConflict) {
 			return err
 		}
-		if err := db.whyNotSaved(ctx, c); !errors.Is(err, userstore.ErrConflict) {
+		if err := db.as("SaveCode").whyNotSaved(ctx, c); !errors.Is(err, userstore.ErrConflict) {
 			return err
 		}
-		now, err := db.consentBefore(ctx, c)
+		now, err := db.as("SaveCode").consentBefore(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -181,7 +181,7 @@ func allowances(all []userstore.Allowance) (out []userstore.Allowance, err error
 }
 
 // consentBefore returns the stored consent of c's user and client, which may be empty.
-func (db *DB) consentBefore(ctx context.Context, c userstore.Code) (userstore.Consent, error) {
+func (db named) consentBefore(ctx context.Context, c userstore.Code) (userstore.Consent, error) {
 	before, err := db.ConsentOf(ctx, c.UserID, c.ClientID)
 	if errors.Is(err, userstore.ErrNotFound) {
 		return userstore.Consent{}, nil
@@ -219,7 +219,7 @@ func bindGrantOfCode(args []any, g userstore.Grant, hash userstore.CodeHash) stm
 // statement changed a row; after these it runs the statements after. ErrConflict: a statement
 // changed none, and nothing is stored. The row of a new client comes before all of them, because they
 // read it.
-func (db *DB) saveCode(ctx context.Context, c userstore.Code, events []audit.Event, s, after []stmt) error {
+func (db named) saveCode(ctx context.Context, c userstore.Code, events []audit.Event, s, after []stmt) error {
 	if err := storables(slices.Concat(s, after)); err != nil {
 		return err
 	}
@@ -279,7 +279,7 @@ func newClientOf(c userstore.Code) (func(run exec) error, error) {
 }
 
 // whyNotSaved returns why a code was not inserted: nil if it is stored already.
-func (db *DB) whyNotSaved(ctx context.Context, c userstore.Code) error {
+func (db named) whyNotSaved(ctx context.Context, c userstore.Code) error {
 	var used int64
 	stored := bind(`SELECT used_at FROM codes WHERE hash = $1 AND user_id = $2 AND client_id = $3`,
 		c.Hash[:], c.UserID, c.ClientID)
@@ -311,7 +311,7 @@ var codeByHash = `SELECT ` + prefixed("codes", codeColumns) + `, ` + userColumns
 	WHERE codes.hash = $1 AND codes.client_epoch = c.epoch AND (codes.used_at <> 0 OR ` + isValid + `)`
 
 func (db *DB) CodeByHash(ctx context.Context, hash userstore.CodeHash) (v userstore.CodeView, err error) {
-	err = db.one(ctx, bind(codeByHash, hash[:]), func(row scanner) error {
+	err = db.as("CodeByHash").one(ctx, bind(codeByHash, hash[:]), func(row scanner) error {
 		var r codeRow
 		var of partiesRow
 		if err := row.Scan(append(r.dest(), of.dest()...)...); err != nil {
@@ -387,7 +387,7 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 		return err
 	}
 	own := bind(`SELECT used_at FROM codes WHERE hash = $1 AND grant_id = $2 AND used_at = $3`, r.Hash[:], g.ID[:], now)
-	return db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
+	return db.as("RedeemCode").retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
 		if maybeDone {
 			done := false
 			err := db.engine.read(ctx, own, func(scanner) error { done = true; return nil })
@@ -430,7 +430,7 @@ func (db *DB) RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) 
 		bind(removePushed, micros(now)),
 		bind(removeDevices, micros(now)),
 	} {
-		n, err := db.removeFrom(ctx, s.sql, limit, s.args...)
+		n, err := db.as("RemoveExpiredCodes").removeFrom(ctx, s.sql, limit, s.args...)
 		if total += n; err != nil {
 			return total, err
 		}

@@ -13,7 +13,7 @@ const consentColumns = `user_id, client_id, resource, scopes, created_at, update
 
 // readConsents reads consents. Each row is the allowance at one resource; the rows of one client
 // must follow each other.
-func (db *DB) readConsents(ctx context.Context, s stmt) (all []userstore.Consent, err error) {
+func (db named) readConsents(ctx context.Context, s stmt) (all []userstore.Consent, err error) {
 	err = db.rows(ctx, s, func() { all = nil }, func(row scanner) error {
 		var c userstore.Consent
 		var a userstore.Allowance
@@ -43,7 +43,8 @@ func (db *DB) readConsents(ctx context.Context, s stmt) (all []userstore.Consent
 }
 
 func (db *DB) ConsentOf(ctx context.Context, userID, clientID string) (userstore.Consent, error) {
-	all, err := db.readConsents(ctx, bind(`SELECT `+consentColumns+` FROM consents WHERE user_id = $1 AND client_id = $2 ORDER BY resource`, userID, clientID))
+	all, err := db.as("ConsentOf").readConsents(ctx, bind(`SELECT `+consentColumns+`
+		FROM consents WHERE user_id = $1 AND client_id = $2 ORDER BY resource`, userID, clientID))
 	switch {
 	case err != nil:
 		return userstore.Consent{}, err
@@ -59,7 +60,7 @@ const listConsents = `SELECT ` + consentColumns + ` FROM consents WHERE user_id 
 	ORDER BY client_id, resource`
 
 func (db *DB) ListConsents(ctx context.Context, userID string) ([]userstore.Consent, error) {
-	all, err := db.readConsents(ctx, bind(listConsents, userID, userID))
+	all, err := db.as("ListConsents").readConsents(ctx, bind(listConsents, userID, userID))
 	slices.SortStableFunc(all, func(a, b userstore.Consent) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return all, err
 }
@@ -80,7 +81,7 @@ func (db *DB) RevokeConsent(ctx context.Context, userID, clientID string, now ti
 	if storables(steps) != nil {
 		return userstore.ErrNotFound
 	}
-	return db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
+	return db.as("RevokeConsent").retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
 		n, err := db.engine.batch(ctx, steps)
 		if err == nil && n[len(n)-1] == 0 && !maybeDone { // the try whose answer was lost deleted it
 			return userstore.ErrNotFound

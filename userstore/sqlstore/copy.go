@@ -87,10 +87,10 @@ func (db *DB) CopyTo(ctx context.Context, to *DB, o CopyOptions) (CopyResult, er
 		return CopyResult{}, wrap(err)
 	}
 	defer release()
-	if err := db.exactly(ctx); err != nil {
+	if err := db.as("CopyTo").exactly(ctx); err != nil {
 		return CopyResult{}, fmt.Errorf("the source: %w", err)
 	}
-	c := &copying{from: db, to: to, CopyOptions: o}
+	c := &copying{from: db.as("CopyTo"), to: to.as("CopyTo"), CopyOptions: o}
 	resumed, err := c.prepare(ctx)
 	if err != nil {
 		return CopyResult{}, err
@@ -105,7 +105,7 @@ func (db *DB) CopyTo(ctx context.Context, to *DB, o CopyOptions) (CopyResult, er
 
 // exactly refuses a schema that is not the one of this binary. A newer one, which this binary may
 // serve, could hold what it does not know.
-func (db *DB) exactly(ctx context.Context) error {
+func (db named) exactly(ctx context.Context) error {
 	have, want, err := db.versions(ctx)
 	if err == nil && have != want {
 		err = &SchemaError{Have: have, Want: want}
@@ -132,7 +132,7 @@ func (e *sqliteEngine) hold(ctx context.Context) (release func(), err error) {
 // copying is a copy under way.
 type copying struct {
 	CopyOptions
-	from, to    *DB
+	from, to    named
 	tables      []copyTable
 	want        []tableSum // of the source, as tables
 	done, total int64      // rows met, in all passes
@@ -201,7 +201,7 @@ func (c *copying) readSource(ctx context.Context) error {
 }
 
 // sum reads all rows of a table of db.
-func (c *copying) sum(ctx context.Context, db *DB, t copyTable) (tableSum, error) {
+func (c *copying) sum(ctx context.Context, db named, t copyTable) (tableSum, error) {
 	s := newTableSum(t)
 	var after []any
 	for {
@@ -366,7 +366,7 @@ func (c *copying) differs(ctx context.Context) (table string, err error) {
 }
 
 // ours refuses a database that holds a table that no migration of ours made.
-func (db *DB) ours(ctx context.Context) error {
+func (db named) ours(ctx context.Context) error {
 	known := append(slices.Clone(copied), versionTable, "write_probe")
 	foreign := ""
 	err := db.rows(ctx, bind(`SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -387,7 +387,7 @@ func (db *DB) ours(ctx context.Context) error {
 
 // used returns a table with a row that no migration inserted; empty: there is none. The tables of an
 // older schema may be missing.
-func (db *DB) used(ctx context.Context) (table string, err error) {
+func (db named) used(ctx context.Context) (table string, err error) {
 	for _, name := range copied {
 		var exists int64
 		if err := db.one(ctx, bind(db.dialect.hasTable, name), func(s scanner) error { return s.Scan(&exists) }); err != nil {
@@ -412,7 +412,7 @@ func (db *DB) used(ctx context.Context) (table string, err error) {
 
 // page returns the next rows of a table in the order of its key; after is the key of the last row
 // that was read. It stops early at copyBytes.
-func (db *DB) page(ctx context.Context, t copyTable, after []any, limit int) (rows [][]any, err error) {
+func (db named) page(ctx context.Context, t copyTable, after []any, limit int) (rows [][]any, err error) {
 	size := 0
 	read := func(s scanner) error {
 		row := t.targets()
@@ -440,7 +440,7 @@ func (db *DB) page(ctx context.Context, t copyTable, after []any, limit int) (ro
 var errFull = errors.New("the page is full")
 
 // lastKey returns the key of the last row of a table; nil: it is empty.
-func (db *DB) lastKey(ctx context.Context, t copyTable) (key []any, err error) {
+func (db named) lastKey(ctx context.Context, t copyTable) (key []any, err error) {
 	keyOnly := copyTable{name: t.name}
 	var order []string
 	for _, i := range t.key {

@@ -42,7 +42,7 @@ const (
 )
 
 // copyTables reads the columns and keys of the tables to copy from a PostgreSQL database.
-func (db *DB) copyTables(ctx context.Context) ([]copyTable, error) {
+func (db named) copyTables(ctx context.Context) ([]copyTable, error) {
 	found := map[string]*copyTable{}
 	err := db.rows(ctx, bind(`SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT), format_type(a.atttypid, a.atttypmod)
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -160,20 +160,30 @@ func (db *DB) Engine() string { return db.dialect.name }
 // Now returns the time of the database's clock.
 func (db *DB) Now(ctx context.Context) (time.Time, error) {
 	var n int64
-	err := db.one(ctx, vital(db.dialect.now), func(s scanner) error { return s.Scan(&n) })
+	err := db.as("Now").one(ctx, vital(db.dialect.now), func(s scanner) error { return s.Scan(&n) })
 	return instant(n), err
 }
+
+// named is a DB in the hands of one of its exported methods, under whose name it counts and traces
+// what it runs. Statements run through it alone, so that no method can do without a name.
+type named struct {
+	*DB
+	act *act
+}
+
+// as returns db for the exported method of that name, which calls it.
+func (db *DB) as(method string) named { return named{db, db.acts.of(method)} }
 
 // retrying runs one operation within callLimit. It retries the operation, at most retries times,
 // when the failed try changed nothing; and, if the operation is idempotent, also when the try may
 // have been committed. maybeDone tells fn that an earlier try may have been committed.
-func (db *DB) retrying(
+func (db named) retrying(
 	ctx context.Context, idempotent bool, fn func(ctx context.Context, maybeDone bool) error,
 ) (err error) {
-	act, began := db.acts.of(), time.Now()
-	ctx, recorded := span.Begin(ctx, act.span)
+	began := time.Now()
+	ctx, recorded := span.Begin(ctx, db.act.span)
 	defer func() {
-		db.acts.done(act, time.Since(began), err)
+		db.acts.done(db.act, time.Since(began), err)
 		recorded.End(failure(err))
 	}()
 	if end, ok := ctx.Deadline(); !ok || time.Until(end) > callLimit {
@@ -209,7 +219,7 @@ func pause(ctx context.Context, try int) bool {
 
 // rows runs a read and calls row for each row. When the connection breaks it starts over from the
 // first row, and calls begin before each try.
-func (db *DB) rows(ctx context.Context, s stmt, begin func(), row func(scanner) error) error {
+func (db named) rows(ctx context.Context, s stmt, begin func(), row func(scanner) error) error {
 	if err := storable(s.args); err != nil {
 		return err
 	}
@@ -220,7 +230,7 @@ func (db *DB) rows(ctx context.Context, s stmt, begin func(), row func(scanner) 
 }
 
 // one reads a single row: ErrNotFound without one. A value that cannot be stored finds no row.
-func (db *DB) one(ctx context.Context, s stmt, row func(scanner) error) error {
+func (db named) one(ctx context.Context, s stmt, row func(scanner) error) error {
 	found := false
 	err := db.rows(ctx, s, func() { found = false }, func(r scanner) error {
 		found = true
@@ -233,7 +243,7 @@ func (db *DB) one(ctx context.Context, s stmt, row func(scanner) error) error {
 }
 
 // write runs one statement as one operation and counts the rows that it changed.
-func (db *DB) write(ctx context.Context, idempotent bool, s stmt) (n int64, err error) {
+func (db named) write(ctx context.Context, idempotent bool, s stmt) (n int64, err error) {
 	if err := storable(s.args); err != nil {
 		return 0, err
 	}
@@ -245,7 +255,7 @@ func (db *DB) write(ctx context.Context, idempotent bool, s stmt) (n int64, err 
 }
 
 // batch runs statements as one operation and counts the rows that each changed.
-func (db *DB) batch(ctx context.Context, idempotent bool, s ...stmt) (n []int64, err error) {
+func (db named) batch(ctx context.Context, idempotent bool, s ...stmt) (n []int64, err error) {
 	if err := storables(s); err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func (db *DB) SaveDevice(ctx context.Context, d userstore.DeviceAuthorization, l
 			slices.Concat(keys, []any{d.ClientID}, asked, []any{d.ClientID, created, false, d.ClientID}, bounds)...)
 	}
 	steps := append(db.dialect.locked(int64(binary.BigEndian.Uint64(sum[:]))), save)
-	n, err := db.batch(ctx, false, steps...)
+	n, err := db.as("SaveDevice").batch(ctx, false, steps...)
 	if err == nil && n[len(n)-1] == 0 {
 		err = userstore.ErrConflict
 	}
@@ -92,18 +92,18 @@ func (db *DB) SaveDevice(ctx context.Context, d userstore.DeviceAuthorization, l
 }
 
 func (db *DB) DeviceByCode(ctx context.Context, hash userstore.CodeHash) (userstore.DeviceAuthorization, error) {
-	return db.device(ctx, bind(deviceByCode, hash[:]))
+	return db.as("DeviceByCode").device(ctx, bind(deviceByCode, hash[:]))
 }
 
 func (db *DB) DeviceByUserCode(ctx context.Context, hash userstore.UserCodeHash) (userstore.DeviceAuthorization, error) {
-	return db.device(ctx, bind(deviceByUserCode, hash[:]))
+	return db.as("DeviceByUserCode").device(ctx, bind(deviceByUserCode, hash[:]))
 }
 
 func (db *DB) DeviceByID(ctx context.Context, id string) (userstore.DeviceAuthorization, error) {
-	return db.device(ctx, bind(deviceByID, id))
+	return db.as("DeviceByID").device(ctx, bind(deviceByID, id))
 }
 
-func (db *DB) device(ctx context.Context, s stmt) (d userstore.DeviceAuthorization, err error) {
+func (db named) device(ctx context.Context, s stmt) (d userstore.DeviceAuthorization, err error) {
 	err = db.one(ctx, s, func(row scanner) (err error) {
 		var hash, userCode []byte
 		var scopes, resources, state string
@@ -135,7 +135,7 @@ func (db *DB) PollDevice(ctx context.Context, p userstore.DevicePoll) (early boo
 	polled := false
 	s := bind(pollDevice, now, now, step, now, step, now-p.Slack.Microseconds(), p.CodeHash[:], now, now, step,
 		p.Longest.Microseconds())
-	err = db.retrying(ctx, false, func(ctx context.Context, _ bool) error {
+	err = db.as("PollDevice").retrying(ctx, false, func(ctx context.Context, _ bool) error {
 		polled = false
 		_, err := db.engine.write(ctx, s, func(row scanner) error {
 			polled = true
@@ -147,7 +147,8 @@ func (db *DB) PollDevice(ctx context.Context, p userstore.DevicePoll) (early boo
 		return early, err
 	}
 	var id string
-	err = db.one(ctx, bind(waitingDevice, p.CodeHash[:], now), func(row scanner) error { return row.Scan(&id) })
+	err = db.as("PollDevice").one(ctx, bind(waitingDevice, p.CodeHash[:], now),
+		func(row scanner) error { return row.Scan(&id) })
 	if errors.Is(err, userstore.ErrNotFound) {
 		err = userstore.ErrConflict
 	}
@@ -155,7 +156,7 @@ func (db *DB) PollDevice(ctx context.Context, p userstore.DevicePoll) (early boo
 }
 
 func (db *DB) DenyDevice(ctx context.Context, a userstore.DeviceAnswer, now time.Time, events ...audit.Event) error {
-	err := db.change(ctx, false, bind(denyDevice, a.By, a.ID, micros(now)), userstore.ErrConflict, events)
+	err := db.as("DenyDevice").change(ctx, false, bind(denyDevice, a.By, a.ID, micros(now)), userstore.ErrConflict, events)
 	return ifUnstorable(err, userstore.ErrConflict)
 }
 

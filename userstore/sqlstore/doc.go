@@ -4,7 +4,8 @@
 // transaction, or one transaction that reads what its first statement changed. No transaction stays
 // open across calls. Every operation goes through db.go, which bounds the time of the call, refuses
 // values that no engine can store, retries what is safe to retry and turns driver errors into the
-// store's errors (errors.go). Each table has one file, with its SQL beside the method that uses it.
+// store's errors (errors.go). It counts and traces the call under the name that the method gives it,
+// its own: db.as("UserByID"). Each table has one file, with its SQL beside the method that uses it.
 //
 // # One SQL text for both engines
 //

@@ -14,7 +14,7 @@ import (
 // the index until VACUUM has been there, and each batch of a million rows would read the entries of
 // all batches before. A call that finds fewer rows than it may delete looks from the beginning as
 // well: a row may have come that expired earlier.
-func (db *DB) removeFrom(ctx context.Context, sql string, limit int, args ...any) (removed int, err error) {
+func (db named) removeFrom(ctx context.Context, sql string, limit int, args ...any) (removed int, err error) {
 	stored, _ := db.fronts.LoadOrStore(sql, new(atomic.Int64))
 	front := stored.(*atomic.Int64)
 	for from := front.Load(); ; from = 0 {
@@ -39,7 +39,7 @@ func (db *DB) removeFrom(ctx context.Context, sql string, limit int, args ...any
 }
 
 // removeBatch counts the rows that a statement deletes, and returns when the last one expired.
-func (db *DB) removeBatch(ctx context.Context, s stmt) (n int, last int64, err error) {
+func (db named) removeBatch(ctx context.Context, s stmt) (n int, last int64, err error) {
 	err = db.retrying(ctx, true, func(ctx context.Context, _ bool) error {
 		n, last = 0, 0
 		_, err := db.engine.write(ctx, s, func(row scanner) error {

@@ -35,7 +35,8 @@ func MigrateTo(ctx context.Context, db *DB, version int64) error {
 
 // OldestWriter returns the oldest schema version whose binaries may write.
 func OldestWriter(ctx context.Context, db *DB) (version int64, err error) {
-	err = db.one(ctx, bind(`SELECT oldest_writer FROM signet_schema`), func(s scanner) error { return s.Scan(&version) })
+	err = db.engine.read(ctx, bind(`SELECT oldest_writer FROM signet_schema`),
+		func(s scanner) error { return s.Scan(&version) })
 	return version, err
 }
 

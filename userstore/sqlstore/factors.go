@@ -39,7 +39,7 @@ func (r *passkeyRow) passkey() (p userstore.Passkey, err error) {
 
 // SecondFactors reads three times. Each login checks the factor version once more when it is stored.
 func (db *DB) SecondFactors(ctx context.Context, userID string) (userstore.SecondFactors, error) {
-	return db.readFactors(ctx,
+	return db.as("SecondFactors").readFactors(ctx,
 		bind(`SELECT u.factor_epoch, u.passkey_handle, u.wrong_codes,
 			(SELECT COUNT(*) FROM recovery_codes r WHERE r.user_id = u.id) FROM users u WHERE u.id = $1`, userID),
 		bind(`SELECT a.confirmed, `+appColumns+` FROM authenticator_apps a WHERE a.user_id = $1`, userID),
@@ -47,7 +47,7 @@ func (db *DB) SecondFactors(ctx context.Context, userID string) (userstore.Secon
 }
 
 // readFactors reads what three statements find: the counts, the apps and the passkeys of a user.
-func (db *DB) readFactors(ctx context.Context, counts, apps, passkeys stmt) (s userstore.SecondFactors, err error) {
+func (db named) readFactors(ctx context.Context, counts, apps, passkeys stmt) (s userstore.SecondFactors, err error) {
 	var codes, wrong int64
 	err = db.one(ctx, counts, func(row scanner) error { return row.Scan(&s.Version, &s.PasskeyHandle, &wrong, &codes) })
 	if err != nil {
@@ -93,7 +93,7 @@ func (db *DB) PasskeyOwner(ctx context.Context, credentialID []byte) (
 	if len(credentialID) > maxKey {
 		return p, u, "", userstore.ErrNotFound
 	}
-	err = db.one(ctx, bind(`SELECT u.passkey_handle, `+passkeyColumns+`, `+userColumns+`
+	err = db.as("PasskeyOwner").one(ctx, bind(`SELECT u.passkey_handle, `+passkeyColumns+`, `+userColumns+`
 		FROM passkeys p JOIN users u ON u.id = p.user_id WHERE p.credential_id = $1`, credentialID),
 		func(row scanner) error {
 			var pr passkeyRow
@@ -119,7 +119,7 @@ func (db *DB) BeginApp(ctx context.Context, a userstore.AuthenticatorApp, versio
 	if err := indexable(a.ID); err != nil {
 		return err
 	}
-	n, err := db.batch(ctx, true,
+	n, err := db.as("BeginApp").batch(ctx, true,
 		bind(numbered(`UPDATE users SET wrong_codes = wrong_codes`+ofUser), a.UserID, version),
 		bind(numbered(`DELETE FROM authenticator_apps WHERE user_id = $ AND NOT confirmed AND id <> $
 			AND EXISTS (SELECT 1 FROM users`+ofUser+`)`), a.UserID, a.ID, a.UserID, version),
@@ -200,7 +200,7 @@ func (db *DB) ChangeFactors(ctx context.Context, c userstore.FactorChange, event
 	if err := checkFactors(c); err != nil {
 		return err
 	}
-	return db.runSteps(ctx, steps, events)
+	return db.as("ChangeFactors").runSteps(ctx, steps, events)
 }
 
 func checkFactors(c userstore.FactorChange) error {
@@ -295,7 +295,7 @@ func notNil(b []byte) []byte {
 
 // runSteps runs steps in one transaction, one after the other: each sees what the ones before it
 // and the operations before this one did.
-func (db *DB) runSteps(ctx context.Context, steps []factorStep, events []audit.Event) error {
+func (db named) runSteps(ctx context.Context, steps []factorStep, events []audit.Event) error {
 	all := make([]stmt, len(steps))
 	for i, s := range steps {
 		all[i] = s.stmt
@@ -323,7 +323,8 @@ func (db *DB) runSteps(ctx context.Context, steps []factorStep, events []audit.E
 // after its answer was lost.
 func (db *DB) RenamePasskey(ctx context.Context, r userstore.PasskeyRename, events ...audit.Event) error {
 	const rename = `UPDATE passkeys SET name = $1 WHERE id = $2 AND user_id = $3 AND name IN ($4, $5)`
-	err := db.change(ctx, true, bind(rename, r.After, r.ID, r.UserID, r.Before, r.After), userstore.ErrNotFound, events)
+	err := db.as("RenamePasskey").change(ctx, true, bind(rename, r.After, r.ID, r.UserID, r.Before, r.After),
+		userstore.ErrNotFound, events)
 	if texts(r.UserID, r.ID) != nil {
 		return ifUnstorable(err, userstore.ErrNotFound)
 	}
@@ -331,8 +332,8 @@ func (db *DB) RenamePasskey(ctx context.Context, r userstore.PasskeyRename, even
 }
 
 func (db *DB) CountWrongCode(ctx context.Context, userID string, most int) error {
-	n, err := db.write(ctx, true, bind(`UPDATE users SET wrong_codes = wrong_codes + 1 WHERE id = $1 AND wrong_codes < $2`,
-		userID, int64(most)))
+	n, err := db.as("CountWrongCode").write(ctx, true,
+		bind(`UPDATE users SET wrong_codes = wrong_codes + 1 WHERE id = $1 AND wrong_codes < $2`, userID, int64(most)))
 	if err == nil && n == 0 {
 		err = userstore.ErrConflict
 	}
@@ -341,7 +342,8 @@ func (db *DB) CountWrongCode(ctx context.Context, userID string, most int) error
 
 // UncountWrongCode is not repeated after a lost answer: it would take back two counts.
 func (db *DB) UncountWrongCode(ctx context.Context, userID string) error {
-	_, err := db.write(ctx, false, bind(`UPDATE users SET wrong_codes = wrong_codes - 1 WHERE id = $1 AND wrong_codes > 0`, userID))
+	_, err := db.as("UncountWrongCode").write(ctx, false,
+		bind(`UPDATE users SET wrong_codes = wrong_codes - 1 WHERE id = $1 AND wrong_codes > 0`, userID))
 	return ifUnstorable(err, nil)
 }
 
@@ -354,7 +356,7 @@ func (db *DB) UseFactor(ctx context.Context, userID string, version int64, u use
 		bind(`UPDATE users SET wrong_codes = wrong_codes WHERE id = $1 AND is_active AND factor_epoch = $2`, userID, version),
 		userstore.ErrConflict,
 	}}, spendings(userID, u)...)
-	return ifUnstorable(db.runSteps(ctx, steps, events), userstore.ErrConflict)
+	return ifUnstorable(db.as("UseFactor").runSteps(ctx, steps, events), userstore.ErrConflict)
 }
 
 // spendings are the statements that spend u, while the user's row is locked. Each has to change a
@@ -408,7 +410,7 @@ func recoveryCode(userID string, macs [][]byte) (sql string, args []any) {
 func (db *DB) HasRecoveryCode(ctx context.Context, userID string, macs [][]byte) (bool, error) {
 	sql, args := recoveryCode(userID, macs)
 	var n int64
-	err := db.one(ctx, bind(numbered(`SELECT COUNT(*) FROM recovery_codes`+sql), args...),
+	err := db.as("HasRecoveryCode").one(ctx, bind(numbered(`SELECT COUNT(*) FROM recovery_codes`+sql), args...),
 		func(row scanner) error { return row.Scan(&n) })
 	if errors.Is(err, userstore.ErrNotFound) { // a name that no row has
 		err = nil
@@ -422,7 +424,7 @@ const removeHandles = `DELETE FROM spent_handles WHERE id IN
 func (db *DB) RemoveSpentHandles(ctx context.Context, now time.Time, limit int) (int, error) {
 	total := 0
 	for _, sql := range append([]string{removeHandles, removeTrusted}, removeRetired...) {
-		n, err := db.write(ctx, true, bind(sql, micros(now), int64(limit)))
+		n, err := db.as("RemoveSpentHandles").write(ctx, true, bind(sql, micros(now), int64(limit)))
 		if total += int(n); err != nil {
 			return total, err
 		}

@@ -29,7 +29,7 @@ func (l loginStart) bind(s userstore.SecondStep, args ...any) stmt {
 // inserted inserts what the login makes: ErrConflict if either changes no row, or another of must
 // does. A login that spends something does so in the same transaction, as then do the statements
 // more.
-func (db *DB) login(
+func (db named) login(
 	ctx context.Context, userID string, s userstore.SecondStep, steps []stmt, inserted int, must []int, more ...factorStep,
 ) error {
 	if s.Use.Empty() && len(more) == 0 && len(must) == 0 {

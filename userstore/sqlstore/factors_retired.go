@@ -107,7 +107,8 @@ var (
 
 func (db *DB) HeldFactors(ctx context.Context, tokenID string) (userstore.SecondFactors, error) {
 	five := []any{tokenID, tokenID, tokenID, tokenID, tokenID}
-	return db.readFactors(ctx, bind(heldCounts, append(five, tokenID)...), bind(heldApps, five...), bind(heldPasskeys, five...))
+	return db.as("HeldFactors").readFactors(ctx, bind(heldCounts, append(five, tokenID)...),
+		bind(heldApps, five...), bind(heldPasskeys, five...))
 }
 
 func (db *DB) HeldRecoveryCode(ctx context.Context, tokenID string, macs [][]byte) (bool, error) {
@@ -116,7 +117,8 @@ func (db *DB) HeldRecoveryCode(ctx context.Context, tokenID string, macs [][]byt
 		sql, args = sql+` OR c.mac = $`, append(args, mac)
 	}
 	var n int64
-	err := db.one(ctx, bind(numbered(sql+`)`), args...), func(row scanner) error { return row.Scan(&n) })
+	err := db.as("HeldRecoveryCode").one(ctx, bind(numbered(sql+`)`), args...),
+		func(row scanner) error { return row.Scan(&n) })
 	if errors.Is(err, userstore.ErrNotFound) { // a name that no row has
 		err = nil
 	}

@@ -93,7 +93,7 @@ func (db *DB) RemoveAddedFactor(ctx context.Context, r userstore.Redemption, eve
 	if err != nil {
 		return err
 	}
-	return db.spend(ctx, redemption{
+	return db.as("RemoveAddedFactor").spend(ctx, redemption{
 		first: []stmt{
 			bind(restorePassword, now, r.NewHash, r.ID, r.ID, kind, now),
 			bind(spendUndo, now, r.ID, kind, now),

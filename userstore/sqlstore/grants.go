@@ -84,7 +84,7 @@ func (db *DB) LoginView(ctx context.Context, l userstore.Login, clientID string)
 	if text(key) != nil { // no user has this name; the client is still read, as for any unknown user
 		key = ""
 	}
-	err = db.one(ctx, bind(sql, key, clientID), func(s scanner) error {
+	err = db.as("LoginView").one(ctx, bind(sql, key, clientID), func(s scanner) error {
 		var ur userRow
 		var cr clientRow
 		if err := s.Scan(append(ur.dest(), cr.dest()...)...); err != nil {
@@ -130,7 +130,7 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 	steps = append(steps, boundGrants(ctx, g, s.IdleSince, s.NoAppSession)...)
 	steps = append(steps, succeeded(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
 	steps = append(steps, storeEventsIf(storeEventOfGrant, eventRows(s.Events), g.ID[:])...)
-	return db.login(ctx, g.UserID, s.Second, steps, 1, nil)
+	return db.as("StartGrant").login(ctx, g.UserID, s.Second, steps, 1, nil)
 }
 
 var beginGrant = newLoginStart(`UPDATE users SET last_login_at = $, last_session_id = $, password_hash = $
@@ -237,7 +237,7 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 	var expires, created, auth int64
 	var scopes, resources, amr, roles, clientResources, grantTypes, clientScopes string
 	advanced := false
-	err := db.retrying(ctx, true, func(ctx context.Context, _ bool) error {
+	err := db.as("AdvanceGrant").retrying(ctx, true, func(ctx context.Context, _ bool) error {
 		// An earlier try may have returned its row and then lost its commit.
 		advanced, v = false, userstore.GrantView{}
 		_, err := db.engine.write(ctx, s, func(row scanner) error {
@@ -276,14 +276,14 @@ var (
 )
 
 func (db *DB) GrantByID(ctx context.Context, id userstore.GrantID) (userstore.GrantView, error) {
-	return db.view(ctx, bind(viewByID, id[:]))
+	return db.as("GrantByID").view(ctx, bind(viewByID, id[:]))
 }
 
 func (db *DB) GrantBySession(ctx context.Context, sessionID string) (userstore.GrantView, error) {
-	return db.view(ctx, bind(viewBySession, sessionID))
+	return db.as("GrantBySession").view(ctx, bind(viewBySession, sessionID))
 }
 
-func (db *DB) view(ctx context.Context, s stmt) (v userstore.GrantView, err error) {
+func (db named) view(ctx context.Context, s stmt) (v userstore.GrantView, err error) {
 	err = db.one(ctx, s, func(row scanner) error {
 		var gr grantRow
 		var of partiesRow
@@ -320,7 +320,7 @@ func (r *partiesRow) parties() (u userstore.User, c userstore.Client, err error)
 // AnswerLate is not retried when its answer was lost, unless it has an event, whose entry shows
 // whether the first try happened: it would count twice.
 func (db *DB) AnswerLate(ctx context.Context, id userstore.GrantID, generation int64, most int64, events ...audit.Event) error {
-	return db.change(ctx, false, bind(`UPDATE grants SET
+	return db.as("AnswerLate").change(ctx, false, bind(`UPDATE grants SET
 			late_count = CASE WHEN late_generation = generation THEN late_count + 1 ELSE 1 END,
 			late_generation = generation
 		WHERE id = $1 AND generation = $2 AND revoked_at = 0 AND late_generation <> generation - 1
@@ -335,20 +335,21 @@ const sessionOfGrant = `session_id = (SELECT g.session_id FROM grants g WHERE g.
 
 func (db *DB) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Time, events ...audit.Event) error {
 	s := endGrants(micros(now), sessionOfGrant, id[:])
-	return db.change(ctx, true, s[0], nil, events, s[1:]...)
+	return db.as("RevokeGrant").change(ctx, true, s[0], nil, events, s[1:]...)
 }
 
 // RevokeByClient leaves the app session: see userstore.Grants.
 func (db *DB) RevokeByClient(ctx context.Context, id userstore.GrantID, now time.Time, events ...audit.Event) error {
 	revoke := bind(`UPDATE grants SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0`, micros(now), id[:])
-	return db.change(ctx, true, revoke, nil, events)
+	return db.as("RevokeByClient").change(ctx, true, revoke, nil, events)
 }
 
 // RevokeSession is retried when its answer was lost. If the retry finds the grant revoked, the
 // first try revoked it.
 func (db *DB) RevokeSession(ctx context.Context, userID, sessionID string, now time.Time, events ...audit.Event) error {
 	s := endLiveGrants(micros(now), `session_id = $ AND user_id = $`, sessionID, userID)
-	return ifUnstorable(db.change(ctx, true, s[0], userstore.ErrNotFound, events, s[1:]...), userstore.ErrNotFound)
+	err := db.as("RevokeSession").change(ctx, true, s[0], userstore.ErrNotFound, events, s[1:]...)
+	return ifUnstorable(err, userstore.ErrNotFound)
 }
 
 // RevokeUserGrants locks the user's row first, so that a concurrent login either commits before,
@@ -357,7 +358,7 @@ func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now tim
 	s := []stmt{bind(`UPDATE users SET last_session_id = '', token_epoch = token_epoch + 1 WHERE id = $1`, userID)}
 	s = append(s, endLiveGrants(micros(now), `user_id = $ AND session_id <> $`, userID, keep)...)
 	s = append(s, endSessions(userID, keep, ""))
-	n, err := db.batch(ctx, true, append(s, storeEvents(eventRows(events))...)...)
+	n, err := db.as("RevokeUserGrants").batch(ctx, true, append(s, storeEvents(eventRows(events))...)...)
 	if err != nil {
 		return 0, ifUnstorable(err, nil)
 	}
@@ -370,7 +371,7 @@ const listGrants = `SELECT ` + grantColumns + ` FROM grants
 
 func (db *DB) ListGrants(ctx context.Context, userID string, now, idleSince time.Time) ([]userstore.Grant, error) {
 	var grants []userstore.Grant
-	err := db.rows(ctx, bind(listGrants, userID, micros(now), micros(idleSince)),
+	err := db.as("ListGrants").rows(ctx, bind(listGrants, userID, micros(now), micros(idleSince)),
 		func() { grants = nil }, func(s scanner) error {
 			var r grantRow
 			if err := s.Scan(r.dest()...); err != nil {
@@ -392,5 +393,5 @@ const removeExpired = `DELETE FROM grants WHERE id IN
 // wants the rows that it locks, except another replica's RemoveExpired, which waits for this small
 // batch and goes on behind it.
 func (db *DB) RemoveExpired(ctx context.Context, now time.Time, limit int) (int, error) {
-	return db.removeFrom(ctx, removeExpired, limit, micros(now))
+	return db.as("RemoveExpired").removeFrom(ctx, removeExpired, limit, micros(now))
 }

@@ -32,7 +32,7 @@ func (db *DB) InvitedUntil(ctx context.Context, ids []string, now time.Time) (ma
 			}
 			args = append(args, micros(now))
 		}
-		err := db.rows(ctx, bind(invitedUntil, args...), func() {}, func(row scanner) error {
+		err := db.as("InvitedUntil").rows(ctx, bind(invitedUntil, args...), func() {}, func(row scanner) error {
 			var id string
 			var ends int64
 			if err := row.Scan(&id, &ends); err != nil {

@@ -108,7 +108,7 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	applied, err := db.applied(ctx)
+	applied, err := db.as("Migrations").applied(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 // CheckSchema returns nil when the schema has this binary's version, or a newer one that this
 // binary can still write to. It returns a *SchemaError otherwise.
 func (db *DB) CheckSchema(ctx context.Context) error {
-	have, want, err := db.versions(ctx)
+	have, want, err := db.as("CheckSchema").versions(ctx)
 	if err != nil {
 		return err
 	}
@@ -135,12 +135,13 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 	if e.Have < e.Want {
 		return e
 	}
-	if err := db.checkCopied(ctx); err != nil {
+	if err := db.as("CheckSchema").checkCopied(ctx); err != nil {
 		return err
 	}
 	if e.Have > e.Want {
 		var oldest int64
-		err := db.one(ctx, bind(`SELECT oldest_writer FROM signet_schema`), func(s scanner) error { return s.Scan(&oldest) })
+		err := db.as("CheckSchema").one(ctx, bind(`SELECT oldest_writer FROM signet_schema`),
+			func(s scanner) error { return s.Scan(&oldest) })
 		if err != nil && !errors.Is(err, userstore.ErrNotFound) {
 			return err
 		}
@@ -153,7 +154,7 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 
 // versions returns the version of the schema, up to which nothing is missing, and that of this
 // binary.
-func (db *DB) versions(ctx context.Context) (have, want int64, err error) {
+func (db named) versions(ctx context.Context) (have, want int64, err error) {
 	all, err := db.embedded()
 	if err != nil {
 		return 0, 0, err
@@ -175,7 +176,7 @@ func (db *DB) versions(ctx context.Context) (have, want int64, err error) {
 }
 
 // checkCopied refuses a database that holds an unfinished copy of another one.
-func (db *DB) checkCopied(ctx context.Context) error {
+func (db named) checkCopied(ctx context.Context) error {
 	var unfinished int64
 	err := db.one(ctx, bind(db.dialect.hasTable, copyMarker), func(s scanner) error { return s.Scan(&unfinished) })
 	if err == nil && unfinished != 0 {
@@ -185,7 +186,7 @@ func (db *DB) checkCopied(ctx context.Context) error {
 }
 
 // applied returns the versions that the database has, with the time at which each was applied.
-func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
+func (db named) applied(ctx context.Context) (map[int64]time.Time, error) {
 	var exists int64
 	if err := db.one(ctx, bind(db.dialect.hasTable, versionTable), func(s scanner) error { return s.Scan(&exists) }); err != nil {
 		return nil, err

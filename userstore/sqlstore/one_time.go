@@ -30,7 +30,7 @@ func (db *DB) RequestMail(
 ) error {
 	s, err := db.requestMail(r, limits, m)
 	if err == nil {
-		_, err = db.batch(ctx, true, s...)
+		_, err = db.as("RequestMail").batch(ctx, true, s...)
 	}
 	return err
 }
@@ -58,7 +58,7 @@ func ifRoom(r userstore.MailRequest, limits []userstore.Limit, sql string, args 
 
 // TakeMailRoom finds the row of an earlier call with the same id, whose answer was lost.
 func (db *DB) TakeMailRoom(ctx context.Context, r userstore.MailRequest, limits []userstore.Limit) (bool, error) {
-	n, err := db.batch(ctx, true, append(db.dialect.locked(lockNumber(r.Budget)),
+	n, err := db.as("TakeMailRoom").batch(ctx, true, append(db.dialect.locked(lockNumber(r.Budget)),
 		ifRoom(r, limits, insertIntoRequests+`SELECT $, $, $, 1, 0, $, $ WHERE TRUE`,
 			[]any{r.ID, string(r.Kind), r.Budget[:], micros(r.At), micros(r.EndsAt)}),
 		bind(`UPDATE mail_requests SET mailed = 1 WHERE id = $1`, r.ID))...)
@@ -69,7 +69,7 @@ func (db *DB) TakeMailRoom(ctx context.Context, r userstore.MailRequest, limits 
 func (db *DB) TryCode(ctx context.Context, id string, kind outbox.Kind, now time.Time, most int) error {
 	const count = `UPDATE mail_requests SET tries = tries + 1
 		WHERE id = $1 AND kind = $2 AND ends_at > $3 AND tries < $4`
-	n, err := db.write(ctx, true, bind(count, id, string(kind), micros(now), int64(most)))
+	n, err := db.as("TryCode").write(ctx, true, bind(count, id, string(kind), micros(now), int64(most)))
 	if err == nil && n == 0 {
 		err = userstore.ErrConflict
 	}
@@ -78,7 +78,8 @@ func (db *DB) TryCode(ctx context.Context, id string, kind outbox.Kind, now time
 
 // ReturnTry is not repeated after a lost answer: it would return two tries.
 func (db *DB) ReturnTry(ctx context.Context, id string) error {
-	_, err := db.write(ctx, false, bind(`UPDATE mail_requests SET tries = tries - 1 WHERE id = $1 AND tries > 0`, id))
+	_, err := db.as("ReturnTry").write(ctx, false,
+		bind(`UPDATE mail_requests SET tries = tries - 1 WHERE id = $1 AND tries > 0`, id))
 	return ifUnstorable(err, nil)
 }
 
@@ -104,7 +105,7 @@ func (db *DB) IssueToken(ctx context.Context, t userstore.OneTimeToken) error {
 			AND NOT EXISTS (SELECT 1 FROM one_time_tokens o WHERE o.user_id = u.id AND o.kind = $ AND o.at >= $)
 			ON CONFLICT DO NOTHING`), t.ID, kind, at, micros(t.EndsAt), t.UserID, t.AddressKey, kind, at),
 	}
-	if _, err := db.batch(ctx, true, s...); err != nil {
+	if _, err := db.as("IssueToken").batch(ctx, true, s...); err != nil {
 		return ifUnstorable(err, userstore.ErrConflict)
 	}
 	stored, _, err := db.OneTimeToken(ctx, t.ID, t.At)
@@ -121,7 +122,7 @@ var tokenByID = numbered(`SELECT t.id, t.kind, t.user_id, t.address, t.address_k
 func (db *DB) OneTimeToken(
 	ctx context.Context, id string, now time.Time,
 ) (t userstore.OneTimeToken, u userstore.User, err error) {
-	err = db.one(ctx, bind(tokenByID, micros(now), micros(now), id), func(row scanner) error {
+	err = db.as("OneTimeToken").one(ctx, bind(tokenByID, micros(now), micros(now), id), func(row scanner) error {
 		var r userRow
 		var at, ends, live int64
 		dest := append([]any{&t.ID, &t.Kind, &t.UserID, &t.Address, &t.AddressKey, &at, &ends, &t.SecondFactor, &live}, r.dest()...)
@@ -211,7 +212,7 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 			s.then = append(append(s.then, endFactorsOfToken(r.ID)...), bind(endFactorUndosOfToken, now, r.ID))
 		}
 	}
-	return db.spend(ctx, s, events)
+	return db.as("RedeemToken").spend(ctx, s, events)
 }
 
 // redemption holds the statements that spend a token. The first statement changes, and so locks, the
@@ -225,7 +226,7 @@ type redemption struct {
 
 // spend redeems a token in one transaction. ErrConflict: the redemption is refused, and nothing
 // changed.
-func (db *DB) spend(ctx context.Context, r redemption, events []audit.Event) error {
+func (db named) spend(ctx context.Context, r redemption, events []audit.Event) error {
 	all := slices.Clone(r.first)
 	for _, p := range r.proofs {
 		all = append(all, p.stmt)
@@ -320,7 +321,7 @@ func (db *DB) RemoveExpiredTokens(ctx context.Context, now time.Time, limit int)
 		bind(removeRequests, micros(now), micros(now.Add(-requestsCount)), int64(limit)),
 		bind(removeSignups, micros(now), int64(limit)),
 	} {
-		n, err := db.write(ctx, true, s)
+		n, err := db.as("RemoveExpiredTokens").write(ctx, true, s)
 		if total += int(n); err != nil {
 			return total, err
 		}

@@ -59,7 +59,7 @@ func (db *DB) ClaimMessage(ctx context.Context, lease string, now, until time.Ti
 		return w, fmt.Errorf("%w: a lease that ends before it begins", userstore.ErrInvalid)
 	}
 	for range rivals {
-		err := db.one(ctx, bind(someDue, micros(now)), func(row scanner) error {
+		err := db.as("ClaimMessage").one(ctx, bind(someDue, micros(now)), func(row scanner) error {
 			var id string
 			return row.Scan(&id)
 		})
@@ -71,7 +71,7 @@ func (db *DB) ClaimMessage(ctx context.Context, lease string, now, until time.Ti
 			return w, err
 		}
 		found := false
-		err = db.retrying(ctx, false, func(ctx context.Context, _ bool) error {
+		err = db.as("ClaimMessage").retrying(ctx, false, func(ctx context.Context, _ bool) error {
 			found = false
 			_, err := db.engine.write(ctx, claim, func(row scanner) (err error) {
 				found = true
@@ -88,8 +88,9 @@ func (db *DB) ClaimMessage(ctx context.Context, lease string, now, until time.Ti
 }
 
 func (db *DB) PostponeMessage(ctx context.Context, id, lease string, due time.Time, reason string) error {
-	n, err := db.write(ctx, true, bind(`UPDATE outbox SET due_at = $1, reason = $2 WHERE id = $3 AND lease = $4`,
-		micros(due), displayable(reason), id, lease))
+	n, err := db.as("PostponeMessage").write(ctx, true,
+		bind(`UPDATE outbox SET due_at = $1, reason = $2 WHERE id = $3 AND lease = $4`,
+			micros(due), displayable(reason), id, lease))
 	if err == nil && n == 0 {
 		err = userstore.ErrNotFound
 	}
@@ -97,12 +98,12 @@ func (db *DB) PostponeMessage(ctx context.Context, id, lease string, due time.Ti
 }
 
 func (db *DB) RemoveMessage(ctx context.Context, id string) error {
-	_, err := db.write(ctx, true, bind(`DELETE FROM outbox WHERE id = $1`, id))
+	_, err := db.as("RemoveMessage").write(ctx, true, bind(`DELETE FROM outbox WHERE id = $1`, id))
 	return ifUnstorable(err, nil)
 }
 
 func (db *DB) GiveUpMessage(ctx context.Context, id, lease string, events ...audit.Event) error {
-	err := db.change(ctx, true, bind(`DELETE FROM outbox WHERE id = $1 AND lease = $2`, id, lease),
+	err := db.as("GiveUpMessage").change(ctx, true, bind(`DELETE FROM outbox WHERE id = $1 AND lease = $2`, id, lease),
 		userstore.ErrNotFound, events)
 	return ifUnstorable(err, userstore.ErrNotFound)
 }
@@ -116,7 +117,7 @@ func (db *DB) ListMessages(ctx context.Context, after *outbox.Message, limit int
 		list = bind(`SELECT `+waitingOf+` FROM outbox WHERE (at, id) > ($1, $2) ORDER BY at, id LIMIT $3`,
 			micros(after.At), after.ID, int64(limit))
 	}
-	err = db.rows(ctx, list, func() { page = nil }, func(row scanner) error {
+	err = db.as("ListMessages").rows(ctx, list, func() { page = nil }, func(row scanner) error {
 		w, err := waitingRow(row)
 		page = append(page, w)
 		return err
@@ -125,7 +126,8 @@ func (db *DB) ListMessages(ctx context.Context, after *outbox.Message, limit int
 }
 
 func (db *DB) OutboxState(ctx context.Context) (s outbox.State, err error) {
-	err = db.one(ctx, bind(`SELECT COUNT(*), COALESCE(MIN(at), 0) FROM outbox`), func(row scanner) error {
+	waiting := bind(`SELECT COUNT(*), COALESCE(MIN(at), 0) FROM outbox`)
+	err = db.as("OutboxState").one(ctx, waiting, func(row scanner) error {
 		var n, oldest int64
 		err := row.Scan(&n, &oldest)
 		s = outbox.State{Waiting: int(n), Oldest: instant(oldest)}

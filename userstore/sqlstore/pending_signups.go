@@ -71,7 +71,7 @@ func (db *DB) SavePendingSignup(
 		return "", err
 	}
 	replaced := false
-	err = db.transactWithEvents(ctx, true, nil, func(run exec, _ bool) (bool, error) {
+	err = db.as("SavePendingSignup").transactWithEvents(ctx, true, nil, func(run exec, _ bool) (bool, error) {
 		if replaced = false; len(browser) > 0 {
 			n, err := run(append(db.lockAddress(p.EmailKey), replace)...)
 			if err != nil {
@@ -96,19 +96,19 @@ func (db *DB) SavePendingSignup(
 }
 
 func (db *DB) PendingSignup(ctx context.Context, id string, now time.Time) (userstore.PendingSignup, error) {
-	return db.pendingSignup(ctx, bind(`SELECT `+signupColumns+` FROM pending_signups
+	return db.as("PendingSignup").pendingSignup(ctx, bind(`SELECT `+signupColumns+` FROM pending_signups
 		WHERE id = $1 AND ends_at > $2`, id, micros(now)))
 }
 
 func (db *DB) PendingSignupByToken(
 	ctx context.Context, tokenID string, now time.Time,
 ) (userstore.PendingSignup, error) {
-	return db.pendingSignup(ctx, bind(`SELECT `+signupColumns+` FROM pending_signups
+	return db.as("PendingSignupByToken").pendingSignup(ctx, bind(`SELECT `+signupColumns+` FROM pending_signups
 		WHERE token_id = $1 AND token_id <> '' AND token_ends_at > $2 AND ends_at > $3`,
 		tokenID, micros(now), micros(now)))
 }
 
-func (db *DB) pendingSignup(ctx context.Context, s stmt) (p userstore.PendingSignup, err error) {
+func (db named) pendingSignup(ctx context.Context, s stmt) (p userstore.PendingSignup, err error) {
 	err = db.one(ctx, s, func(row scanner) (err error) {
 		p, err = signupRow(row)
 		return err
@@ -142,7 +142,7 @@ func (db *DB) PendingSignups(
 		args = append(args, browser[:])
 	}
 	s := bind(numbered(sql+` ORDER BY at DESC, id LIMIT $`), append(args, int64(limit))...)
-	err = db.rows(ctx, s, func() { found = nil }, func(row scanner) error {
+	err = db.as("PendingSignups").rows(ctx, s, func() { found = nil }, func(row scanner) error {
 		p, err := signupRow(row)
 		found = append(found, p)
 		return err
@@ -161,8 +161,8 @@ func (db *DB) IssueSignupToken(ctx context.Context, signupID string, t userstore
 	if t.ID == "" || !t.EndsAt.After(t.At) {
 		return userstore.ErrConflict
 	}
-	n, err := db.write(ctx, true, bind(setSignupToken, t.ID, micros(t.At), micros(t.EndsAt), signupID, micros(t.At),
-		t.ID, micros(t.At), micros(t.At)))
+	n, err := db.as("IssueSignupToken").write(ctx, true, bind(setSignupToken,
+		t.ID, micros(t.At), micros(t.EndsAt), signupID, micros(t.At), t.ID, micros(t.At), micros(t.At)))
 	if err == nil && n == 0 {
 		err = userstore.ErrConflict
 	}
@@ -187,7 +187,7 @@ func (db *DB) CreateProvedUser(ctx context.Context, tokenID string, u userstore.
 	if err := storables([]stmt{spend, rest}); err != nil {
 		return err
 	}
-	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
+	return db.as("CreateProvedUser").transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(append(db.lockAddress(u.EmailKey), spend)...)
 		if err == nil && n[len(n)-1] == 0 {
 			err = userstore.ErrConflict

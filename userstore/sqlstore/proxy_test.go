@@ -5,18 +5,17 @@ package sqlstore_test
 import (
 	"bytes"
 	"encoding/binary"
-	"io"
 	"net"
-	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/signet-id/signet/userstore/sqlstore/pgproxy"
 )
 
-// proxy is between a store and PostgreSQL and can lose answers.
+// proxy is between a store and PostgreSQL and can lose answers. Unlike pgproxy it knows nothing of
+// statements: it loses what one read of the connection brings.
 type proxy struct {
 	url    string
 	skip   atomic.Int64 // how many answers pass before the first loss
@@ -29,52 +28,25 @@ type proxy struct {
 
 func newProxy(t *testing.T, target string) *proxy {
 	t.Helper()
-	u, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	server := filepath.Join(q.Get("host"), ".s.PGSQL.5432")
-	dir, err := os.MkdirTemp("", "sp-") // short: a socket's path has 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	l, err := net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := &proxy{open: map[net.Conn]bool{}}
 	t.Cleanup(func() {
-		l.Close()
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for c := range p.open {
 			c.Close()
 		}
 	})
-	q.Set("host", dir)
-	u.RawQuery = q.Encode()
-	p.url = u.String()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go p.serve(c, server)
-		}
-	}()
+	p.url = pgproxy.Listen(t, target, p.serve)
 	return p
 }
 
 func (p *proxy) serve(client net.Conn, server string) {
 	defer client.Close()
-	startup, err := startupMessage(client)
+	startup, err := pgproxy.Startup(client)
 	if err != nil {
 		return
 	}
-	if name, _ := p.refuse.Load().(string); name != "" && contains(startup, name) {
+	if name, _ := p.refuse.Load().(string); name != "" && bytes.Contains(startup, []byte(name)) {
 		fields := "SFATAL\x00VFATAL\x00C08P01\x00Munsupported startup parameter: " + name + "\x00\x00"
 		answer := binary.BigEndian.AppendUint32([]byte{'E'}, uint32(4+len(fields)))
 		_, _ = client.Write(append(answer, fields...))
@@ -119,18 +91,4 @@ func (p *proxy) pump(to, from net.Conn, answers bool) {
 			return
 		}
 	}
-}
-
-func startupMessage(c net.Conn) ([]byte, error) {
-	head := make([]byte, 4)
-	if _, err := io.ReadFull(c, head); err != nil {
-		return nil, err
-	}
-	rest := make([]byte, int(binary.BigEndian.Uint32(head))-4)
-	_, err := io.ReadFull(c, rest)
-	return append(head, rest...), err
-}
-
-func contains(message []byte, word string) bool {
-	return bytes.Contains(message, []byte(word))
 }

@@ -65,7 +65,7 @@ func (db *DB) SavePushedRequest(
 			at, int64(limits.OfClient), at, int64(limits.InAll))
 	}
 	steps := append(db.dialect.locked(int64(binary.BigEndian.Uint64(sum[:]))), save)
-	n, err := db.batch(ctx, false, steps...)
+	n, err := db.as("SavePushedRequest").batch(ctx, false, steps...)
 	if err == nil && n[len(n)-1] == 0 {
 		err = userstore.ErrConflict
 	}
@@ -79,7 +79,7 @@ func (db *DB) PushedRequest(
 	var request string
 	var code []byte
 	var ends int64
-	err := db.one(ctx, bind(readPushed, id[:], clientID), func(row scanner) error {
+	err := db.as("PushedRequest").one(ctx, bind(readPushed, id[:], clientID), func(row scanner) error {
 		return row.Scan(&request, &code, &ends)
 	})
 	switch {
@@ -99,7 +99,7 @@ func (db *DB) UsePushedRequest(ctx context.Context, u userstore.PushedUse) error
 	if u.NoRow {
 		use = bind(usePushedWithoutRow, u.ID[:], u.ClientID, u.ClientID, u.Code[:], micros(u.Now), micros(u.Known), unused)
 	}
-	n, err := db.write(ctx, true, use)
+	n, err := db.as("UsePushedRequest").write(ctx, true, use)
 	if err == nil && n == 0 {
 		err = userstore.ErrConflict
 	}

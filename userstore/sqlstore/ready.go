@@ -63,7 +63,7 @@ func (db *DB) Ping(ctx context.Context) error {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), probeLimit)
 			defer cancel()
-			p.end(db.probeWrite(ctx))
+			p.end(db.as("Ping").probeWrite(ctx))
 		}()
 	}
 	running := p.running
@@ -79,7 +79,7 @@ func (db *DB) Ping(ctx context.Context) error {
 }
 
 // probeWrite writes once to the database.
-func (db *DB) probeWrite(ctx context.Context) error {
+func (db named) probeWrite(ctx context.Context) error {
 	lite, isLite := db.engine.(*sqliteEngine)
 	var before int64
 	if isLite {

@@ -27,7 +27,7 @@ func (db *DB) EndAccess(ctx context.Context, userID string, now time.Time) error
 	for _, t := range endsWithAccess {
 		s = append(s, bind(`DELETE FROM `+t.table+` WHERE user_id = $1`+t.also, userID))
 	}
-	n, err := db.batch(ctx, true, s...)
+	n, err := db.as("EndAccess").batch(ctx, true, s...)
 	if err == nil && n[0] == 0 {
 		err = userstore.ErrNotFound
 	}
@@ -39,6 +39,6 @@ func (db *DB) ForgetWaiting(ctx context.Context, events ...audit.Event) error {
 	for _, table := range forgotten {
 		s = append(s, bind(`DELETE FROM `+table))
 	}
-	_, err := db.batch(ctx, true, append(s, storeEvents(eventRows(events))...)...)
+	_, err := db.as("ForgetWaiting").batch(ctx, true, append(s, storeEvents(eventRows(events))...)...)
 	return err
 }

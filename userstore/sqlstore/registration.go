@@ -42,7 +42,8 @@ func (db *DB) CreateRegistrationToken(
 	if err := storable(s.args); err != nil {
 		return err
 	}
-	return db.transactWithEvents(ctx, false, events, func(run exec, maybeDone bool) (bool, error) {
+	as := db.as("CreateRegistrationToken")
+	return as.transactWithEvents(ctx, false, events, func(run exec, maybeDone bool) (bool, error) {
 		n, err := run(s)
 		if err == nil && n[0] == 0 && !maybeDone {
 			err = &userstore.ExistsError{Field: "id"}
@@ -58,7 +59,7 @@ func (db *DB) RegistrationToken(
 	ctx context.Context, hash userstore.RegistrationTokenHash, now time.Time,
 ) (t userstore.RegistrationToken, err error) {
 	s := bind(`SELECT `+registrationTokenColumns+` FROM registration_tokens WHERE`+liveRegistrationToken, hash[:], micros(now))
-	err = db.one(ctx, s, func(row scanner) error {
+	err = db.as("RegistrationToken").one(ctx, s, func(row scanner) error {
 		var r registrationTokenRow
 		if err := row.Scan(r.dest()...); err != nil {
 			return err
@@ -82,7 +83,7 @@ func (db *DB) ListRegistrationTokens(
 			micros(after.CreatedAt), after.ID, int64(limit))
 	}
 	var page []userstore.RegistrationToken
-	err := db.rows(ctx, s, func() { page = nil }, func(row scanner) error {
+	err := db.as("ListRegistrationTokens").rows(ctx, s, func() { page = nil }, func(row scanner) error {
 		var r registrationTokenRow
 		if err := row.Scan(r.dest()...); err != nil {
 			return err
@@ -95,7 +96,8 @@ func (db *DB) ListRegistrationTokens(
 }
 
 func (db *DB) DeleteRegistrationToken(ctx context.Context, id string, events ...audit.Event) error {
-	err := db.change(ctx, true, bind(`DELETE FROM registration_tokens WHERE id = $1`, id), userstore.ErrNotFound, events)
+	err := db.as("DeleteRegistrationToken").change(ctx, true,
+		bind(`DELETE FROM registration_tokens WHERE id = $1`, id), userstore.ErrNotFound, events)
 	return ifUnstorable(err, userstore.ErrNotFound)
 }
 
@@ -107,14 +109,14 @@ func (db *DB) RegisterClient(
 ) error {
 	use := bind(`UPDATE registration_tokens SET uses_left = uses_left - 1 WHERE`+liveRegistrationToken,
 		by[:], micros(c.CreatedAt))
-	return db.createClient(ctx, c, &use, events)
+	return db.as("RegisterClient").createClient(ctx, c, &use, events)
 }
 
 // keepClient is a write only while the client has not been used.
 const keepClient = `UPDATE clients SET unused_until = 0 WHERE id = $1`
 
 func (db *DB) KeepClient(ctx context.Context, id string) error {
-	n, err := db.write(ctx, true, bind(keepClient, id))
+	n, err := db.as("KeepClient").write(ctx, true, bind(keepClient, id))
 	if err == nil && n == 0 {
 		err = userstore.ErrNotFound
 	}
@@ -124,7 +126,7 @@ func (db *DB) KeepClient(ctx context.Context, id string) error {
 func (db *DB) UnusedClients(ctx context.Context, now time.Time, limit int) (ids []string, err error) {
 	s := bind(`SELECT id FROM clients WHERE unused_until <> 0 AND unused_until <= $1 ORDER BY unused_until LIMIT $2`,
 		micros(now), int64(limit))
-	err = db.rows(ctx, s, func() { ids = nil }, func(row scanner) error {
+	err = db.as("UnusedClients").rows(ctx, s, func() { ids = nil }, func(row scanner) error {
 		var id string
 		err := row.Scan(&id)
 		ids = append(ids, id)
@@ -145,7 +147,7 @@ func (db *DB) DeleteUnusedClient(ctx context.Context, id string, now time.Time, 
 	if err := storables(steps); err != nil {
 		return ifUnstorable(err, userstore.ErrNotFound)
 	}
-	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
+	return db.as("DeleteUnusedClient").transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(steps...)
 		if err != nil || n[len(n)-1] == 0 {
 			return false, orElse(err, userstore.ErrNotFound)
@@ -158,7 +160,7 @@ func (db *DB) DeleteUnusedClient(ctx context.Context, id string, now time.Time, 
 }
 
 func (db *DB) RemoveRegistrationTokens(ctx context.Context, now time.Time, limit int) (int, error) {
-	n, err := db.write(ctx, true, bind(`DELETE FROM registration_tokens WHERE id IN
+	n, err := db.as("RemoveRegistrationTokens").write(ctx, true, bind(`DELETE FROM registration_tokens WHERE id IN
 		(SELECT r.id FROM registration_tokens r WHERE r.expires_at <= $1 ORDER BY r.expires_at LIMIT $2)`,
 		micros(now), int64(limit)))
 	return int(n), err

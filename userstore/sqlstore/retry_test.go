@@ -54,7 +54,7 @@ func TestARowOfALostTryIsNoAnswer(t *testing.T) {
 		t.Errorf("a refresh: %+v, %v after %d tries, want ErrConflict after 2", v, err, e.tries)
 	}
 	e.tries = 0
-	if err := db.one(t.Context(), bind(`SELECT 1`),
+	if err := db.as("ClientByID").one(t.Context(), bind(`SELECT 1`),
 		func(scanner) error { return nil }); !errors.Is(err, userstore.ErrNotFound) || e.tries != 2 {
 		t.Errorf("a read: %v after %d tries, want ErrNotFound after 2", err, e.tries)
 	}

@@ -12,13 +12,15 @@ import (
 )
 
 func (db *DB) RingVersion(ctx context.Context) (version int64, err error) {
-	err = db.one(ctx, vital(`SELECT version FROM key_ring WHERE id = 1`), func(s scanner) error { return s.Scan(&version) })
+	err = db.as("RingVersion").one(ctx, vital(`SELECT version FROM key_ring WHERE id = 1`),
+		func(s scanner) error { return s.Scan(&version) })
 	return version, ringError(err)
 }
 
 // LoadRing reads in one statement, and so one snapshot, on either engine.
 func (db *DB) LoadRing(ctx context.Context) (ring keys.Ring, err error) {
-	err = db.rows(ctx, vital(`SELECT r.version, r.algorithms, r.refresh_secret, r.factor_secret, r.parameters,
+	err = db.as("LoadRing").rows(ctx, vital(`SELECT r.version, r.algorithms, r.refresh_secret, r.factor_secret,
+			r.parameters,
 			COALESCE(k.id, ''), COALESCE(k.algorithm, ''), COALESCE(k.seq, 0), COALESCE(k.sealed, ''), COALESCE(k.public, ''),
 			COALESCE(k.created_at, 0), COALESCE(k.activate_at, 0), COALESCE(k.retire_at, 0), COALESCE(k.remove_at, 0), COALESCE(k.revoked_at, 0)
 		FROM key_ring r LEFT JOIN signing_keys k ON r.id = 1
@@ -88,7 +90,7 @@ func (db *DB) ChangeRing(ctx context.Context, version int64, c keys.Change) erro
 	if err := storables(append(steps, swap)); err != nil {
 		return err
 	}
-	return db.transactWithEvents(ctx, true, c.Events, func(run exec, _ bool) (bool, error) {
+	return db.as("ChangeRing").transactWithEvents(ctx, true, c.Events, func(run exec, _ bool) (bool, error) {
 		if n, err := run(swap); err != nil || n[0] == 0 {
 			return false, orElse(err, keys.ErrConflict)
 		}

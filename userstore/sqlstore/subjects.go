@@ -33,7 +33,8 @@ func (db *DB) SubjectOf(ctx context.Context, s userstore.Subject, most int) (sub
 		return "", err
 	}
 	read := func() error {
-		return db.one(ctx, bind(readSubject, s.UserID, s.Sector), func(row scanner) error { return row.Scan(&subject) })
+		return db.as("SubjectOf").one(ctx, bind(readSubject, s.UserID, s.Sector),
+			func(row scanner) error { return row.Scan(&subject) })
 	}
 	if err := read(); !errors.Is(err, userstore.ErrNotFound) {
 		return subject, err
@@ -41,7 +42,7 @@ func (db *DB) SubjectOf(ctx context.Context, s userstore.Subject, most int) (sub
 	sum := sha256.Sum256([]byte("subjects of " + s.UserID))
 	steps := append(db.dialect.locked(int64(binary.BigEndian.Uint64(sum[:]))),
 		bind(saveSubject, s.Sector, s.Subject, micros(s.CreatedAt), s.UserID, s.UserID, int64(most)))
-	if _, err := db.batch(ctx, true, steps...); err != nil {
+	if _, err := db.as("SubjectOf").batch(ctx, true, steps...); err != nil {
 		return "", err
 	}
 	if err = read(); errors.Is(err, userstore.ErrNotFound) {
@@ -52,7 +53,7 @@ func (db *DB) SubjectOf(ctx context.Context, s userstore.Subject, most int) (sub
 
 func (db *DB) ListSubjects(ctx context.Context, userID string) ([]userstore.Subject, error) {
 	var all []userstore.Subject
-	err := db.rows(ctx, bind(listSubjects, userID), func() { all = nil }, func(row scanner) error {
+	err := db.as("ListSubjects").rows(ctx, bind(listSubjects, userID), func() { all = nil }, func(row scanner) error {
 		var s userstore.Subject
 		var created int64
 		err := row.Scan(&s.UserID, &s.Sector, &s.Subject, &created)
@@ -64,7 +65,7 @@ func (db *DB) ListSubjects(ctx context.Context, userID string) ([]userstore.Subj
 }
 
 func (db *DB) UserBySubject(ctx context.Context, subject string) (u userstore.User, err error) {
-	err = db.one(ctx, bind(userBySubject, subject), func(row scanner) error {
+	err = db.as("UserBySubject").one(ctx, bind(userBySubject, subject), func(row scanner) error {
 		var r userRow
 		if err := row.Scan(r.dest()...); err != nil {
 			return err

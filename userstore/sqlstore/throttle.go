@@ -112,7 +112,7 @@ func (db *DB) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
 				hasRoomArgs(r.Block, r.BlockLimit, r.At))...),
 			bind(blockUndo, r.Strangers[:], r.Network[:], at, id, r.Block[:], r.Own[:], at, id))
 	}
-	n, err := db.batch(ctx, false, s...)
+	n, err := db.as("ReserveAttempt").batch(ctx, false, s...)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (db *DB) Tallies(ctx context.Context, r userstore.Reserve) (t userstore.Tal
 		args = append(args, now, now, now, now, b.key[:], micros(r.At.Add(-b.Window)))
 	}
 	var all [5]userstore.Tally
-	err = db.rows(ctx, bind(tallies, append(args, r.Own[:], now)...), func() {}, func(row scanner) error {
+	err = db.as("Tallies").rows(ctx, bind(tallies, append(args, r.Own[:], now)...), func() {}, func(row scanner) error {
 		var which, wrong, pending, oldest, newest int64
 		if err := row.Scan(&which, &wrong, &pending, &oldest, &newest); err != nil {
 			return err
@@ -186,15 +186,15 @@ func (db *DB) FailAttempt(ctx context.Context, a userstore.Attempt, events ...au
 	case 0:
 		return nil
 	case 1:
-		_, err := db.write(ctx, true, s[0])
+		_, err := db.as("FailAttempt").write(ctx, true, s[0])
 		return err
 	}
-	_, err := db.batch(ctx, true, s...)
+	_, err := db.as("FailAttempt").batch(ctx, true, s...)
 	return err
 }
 
 func (db *DB) ReturnAttempt(ctx context.Context, a userstore.Attempt) error {
-	_, err := db.write(ctx, true, bind(returnAttempt, attemptArgs(a)...))
+	_, err := db.as("ReturnAttempt").write(ctx, true, bind(returnAttempt, attemptArgs(a)...))
 	return err
 }
 
@@ -237,7 +237,7 @@ var (
 func (db *DB) RemoveExpiredAttempts(ctx context.Context, now time.Time, limit int) (int, error) {
 	total := 0
 	for _, sql := range []string{removeAttempts, removeNetworks} {
-		n, err := db.removeFrom(ctx, sql, limit, micros(now))
+		n, err := db.as("RemoveExpiredAttempts").removeFrom(ctx, sql, limit, micros(now))
 		if total += n; err != nil {
 			return total, err
 		}

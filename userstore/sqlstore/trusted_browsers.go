@@ -39,7 +39,7 @@ func scanTrust(row scanner) (t userstore.TrustedBrowser, err error) {
 func (db *DB) TrustedBrowser(
 	ctx context.Context, hash userstore.SessionHash, now time.Time,
 ) (t userstore.TrustedBrowser, err error) {
-	err = db.one(ctx, bind(trustByHash, hash[:], micros(now)), func(row scanner) error {
+	err = db.as("TrustedBrowser").one(ctx, bind(trustByHash, hash[:], micros(now)), func(row scanner) error {
 		t, err = scanTrust(row)
 		return err
 	})
@@ -49,7 +49,8 @@ func (db *DB) TrustedBrowser(
 func (db *DB) ListTrustedBrowsers(
 	ctx context.Context, userID string, now time.Time,
 ) (all []userstore.TrustedBrowser, err error) {
-	err = db.rows(ctx, bind(trustOfUser, userID, micros(now)), func() { all = nil }, func(row scanner) error {
+	list := bind(trustOfUser, userID, micros(now))
+	err = db.as("ListTrustedBrowsers").rows(ctx, list, func() { all = nil }, func(row scanner) error {
 		t, err := scanTrust(row)
 		all = append(all, t)
 		return err
@@ -64,7 +65,7 @@ func (db *DB) EndTrust(ctx context.Context, userID, id string, events ...audit.E
 	if id != "" {
 		end = factorStep{bind(`DELETE FROM trusted_browsers WHERE user_id = $1 AND id = $2`, userID, id), userstore.ErrNotFound}
 	}
-	err := db.runSteps(ctx, []factorStep{
+	err := db.as("EndTrust").runSteps(ctx, []factorStep{
 		{bind(`UPDATE users SET wrong_codes = wrong_codes WHERE id = $1`, userID), userstore.ErrNotFound}, end,
 	}, events)
 	return ifUnstorable(err, userstore.ErrNotFound)

@@ -65,7 +65,7 @@ func (db *DB) CreateUser(ctx context.Context, u userstore.User, events ...audit.
 	if err != nil {
 		return err
 	}
-	return db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
+	return db.as("CreateUser").transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
 		n, err := run(insert...)
 		switch {
 		case err != nil:
@@ -100,7 +100,7 @@ func inserted(n []int64) error {
 }
 
 func (db *DB) UserByID(ctx context.Context, id string) (userstore.User, error) {
-	return db.user(ctx, bind(`SELECT `+userColumns+` FROM users u WHERE u.id = $1`, id))
+	return db.as("UserByID").user(ctx, bind(`SELECT `+userColumns+` FROM users u WHERE u.id = $1`, id))
 }
 
 // The second condition of byUsername lets the partial index be used and keeps an empty name from
@@ -115,12 +115,12 @@ const (
 
 func (db *DB) UserByLogin(ctx context.Context, l userstore.Login) (userstore.User, error) {
 	if l.EmailKey != "" {
-		return db.user(ctx, bind(userByEmail, l.EmailKey))
+		return db.as("UserByLogin").user(ctx, bind(userByEmail, l.EmailKey))
 	}
-	return db.user(ctx, bind(userByUsername, l.UsernameKey))
+	return db.as("UserByLogin").user(ctx, bind(userByUsername, l.UsernameKey))
 }
 
-func (db *DB) user(ctx context.Context, s stmt) (u userstore.User, err error) {
+func (db named) user(ctx context.Context, s stmt) (u userstore.User, err error) {
 	err = db.one(ctx, s, func(row scanner) error {
 		var r userRow
 		if err := row.Scan(r.dest()...); err != nil {
@@ -155,7 +155,7 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 		return err
 	}
 	reserved, undos := ifReserved(u.ID, u.UpdatedAt), endUndosOf(u)
-	err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (happened bool, err error) {
+	err = db.as("UpdateUser").transactWithEvents(ctx, true, events, func(run exec, _ bool) (happened bool, err error) {
 		var n []int64
 		if u.IsActive && u.HasRole(userstore.RoleAdmin) { // removes no admin
 			n, err = run(update(""), reserved, undos)
@@ -173,14 +173,14 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 		return err == nil, err
 	})
 	if errors.Is(err, userstore.ErrConflict) {
-		return db.whyUnchanged(ctx, u.ID, u.Version)
+		return db.as("UpdateUser").whyUnchanged(ctx, u.ID, u.Version)
 	}
 	return err
 }
 
 // conflictOrNotFound returns ErrConflict if sql finds a row with this id, and ErrNotFound
 // otherwise.
-func (db *DB) conflictOrNotFound(ctx context.Context, sql, id string) error {
+func (db named) conflictOrNotFound(ctx context.Context, sql, id string) error {
 	err := db.one(ctx, bind(sql, id), func(s scanner) error {
 		var version int64
 		return s.Scan(&version)
@@ -202,7 +202,7 @@ const anyVersion = -1
 
 // whyUnchanged returns why a conditional statement changed no user's row: ErrNotFound; ErrConflict,
 // if the row has another version than wanted; otherwise ErrLastAdmin.
-func (db *DB) whyUnchanged(ctx context.Context, id string, wanted int64) error {
+func (db named) whyUnchanged(ctx context.Context, id string, wanted int64) error {
 	var version int64
 	err := db.one(ctx, bind(`SELECT version FROM users WHERE id = $1`, id), func(s scanner) error { return s.Scan(&version) })
 	switch {
@@ -236,10 +236,11 @@ func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, event
 			c.UserID, c.KeepSession, c.UserID, c.NewHash)...)
 		s = append(s, endSessions(c.UserID, c.KeepSession, changed, c.UserID, c.NewHash))
 	}
-	n, err := db.batch(ctx, true,
+	n, err := db.as("SetPassword").batch(ctx, true,
 		append(s, storeEventsIf(storeEventOfPassword, eventRows(events), c.UserID, c.NewHash)...)...)
 	if err == nil && n[0] == 0 {
-		if err = db.whyUnchanged(ctx, c.UserID, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // the user exists
+		err = db.as("SetPassword").whyUnchanged(ctx, c.UserID, anyVersion)
+		if errors.Is(err, userstore.ErrLastAdmin) { // the user exists
 			err = userstore.ErrConflict
 		}
 	}
@@ -251,7 +252,7 @@ func (db *DB) UpgradeHash(ctx context.Context, userID, old, upgraded string) err
 	if upgraded == "" {
 		return fmt.Errorf("%w: an empty hash", userstore.ErrInvalid)
 	}
-	n, err := db.write(ctx, true, bind(`UPDATE users SET password_hash = $1
+	n, err := db.as("UpgradeHash").write(ctx, true, bind(`UPDATE users SET password_hash = $1
 		WHERE id = $2 AND is_active AND password_hash IN ($3, $4) AND password_hash <> ''`, upgraded, userID, old, upgraded))
 	if err == nil && n == 0 {
 		err = userstore.ErrConflict
@@ -280,9 +281,9 @@ func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Ti
 	}
 	var err error
 	if active {
-		err = db.change(ctx, true, set(""), userstore.ErrConflict, events)
+		err = db.as("SetActive").change(ctx, true, set(""), userstore.ErrConflict, events)
 	} else {
-		err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
+		err = db.as("SetActive").transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
 			n, err := db.keepingAnAdmin(run, set)
 			if err != nil || n[0] == 0 {
 				return false, orElse(err, userstore.ErrConflict)
@@ -311,7 +312,7 @@ func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) 
 		return userstore.ErrNotFound
 	}
 	lost := false
-	err := db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
+	err := db.as("DeleteUser").transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
 		lost = maybeDone && len(events) == 0
 		n, err := db.keepingAnAdmin(run, func(condition string) stmt {
 			return bind(`DELETE FROM users WHERE id = $1`+condition, id)
@@ -323,7 +324,7 @@ func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) 
 		return err == nil, err
 	})
 	if errors.Is(err, userstore.ErrConflict) {
-		err = db.whyUnchanged(ctx, id, anyVersion)
+		err = db.as("DeleteUser").whyUnchanged(ctx, id, anyVersion)
 		if errors.Is(err, userstore.ErrNotFound) && lost {
 			return nil
 		}
@@ -373,7 +374,7 @@ func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) ([]userstore
 		return nil, nil
 	}
 	var page []userstore.User
-	err := db.rows(ctx, listUsers(q), func() { page = nil }, func(row scanner) error {
+	err := db.as("ListUsers").rows(ctx, listUsers(q), func() { page = nil }, func(row scanner) error {
 		var r userRow
 		if err := row.Scan(r.dest()...); err != nil {
 			return err

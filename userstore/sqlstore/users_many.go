@@ -72,7 +72,7 @@ func (db *DB) CreateUsers(
 	s = append(locks, s...)
 	var counts []int64
 	var lost bool
-	err = db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) (err error) {
+	err = db.as("CreateUsers").retrying(ctx, true, func(ctx context.Context, maybeDone bool) (err error) {
 		lost = maybeDone
 		if len(events) == 0 && len(factors) == 0 {
 			counts, err = db.engine.batch(ctx, s)
@@ -116,7 +116,7 @@ func (db *DB) CreateUsers(
 		holder, ok := holders[j]
 		switch {
 		case !ok:
-			if holder, err = db.reservedBy(ctx, users[i].EmailKey); errors.Is(err, userstore.ErrNotFound) {
+			if holder, err = db.as("CreateUsers").reservedBy(ctx, users[i].EmailKey); errors.Is(err, userstore.ErrNotFound) {
 				return nil, userstore.ErrConflict // deleted in between: the caller may retry
 			} else if err != nil {
 				return nil, err
@@ -199,7 +199,7 @@ func (db *DB) UsersLike(ctx context.Context, users []userstore.User) (map[int]us
 			args[i], args[usersPerLookup+i], args[2*usersPerLookup+i] = u.ID, u.EmailKey, u.UsernameKey
 		}
 		var found []userstore.User
-		err := db.rows(ctx, bind(usersLike, args...), func() { found = nil }, func(row scanner) error {
+		err := db.as("UsersLike").rows(ctx, bind(usersLike, args...), func() { found = nil }, func(row scanner) error {
 			var r userRow
 			if err := row.Scan(r.dest()...); err != nil {
 				return err

@@ -21,7 +21,7 @@ var errAlreadyCommitted = errors.New("done by an earlier try")
 // An earlier try whose connection broke may still run on the server. fn's first statement waits for
 // that try at the row that both need, and only reads after this statement are certain. The entry is
 // stored already when this try is about to insert it, or when this try found nothing left to do.
-func (db *DB) transactWithEvents(
+func (db named) transactWithEvents(
 	ctx context.Context, idempotent bool, events []audit.Event,
 	fn func(run exec, maybeDone bool) (happened bool, err error),
 ) error {
@@ -54,7 +54,7 @@ func isRefusal(err error) bool {
 }
 
 // unlessRecorded returns refusal, or nil if the event is in the audit log.
-func (db *DB) unlessRecorded(ctx context.Context, event eventRow, refusal error) error {
+func (db named) unlessRecorded(ctx context.Context, event eventRow, refusal error) error {
 	err := refusal
 	failure := db.engine.read(ctx, bind(`SELECT id FROM audit_events WHERE at = $1 AND id = $2`, event.key()...),
 		func(row scanner) error {
@@ -69,7 +69,7 @@ func (db *DB) unlessRecorded(ctx context.Context, event eventRow, refusal error)
 // row. It returns refused when no row changed. Without events and further statements it runs the
 // statement alone. Without events, a retry that finds nothing to change returns nil: the earlier try
 // changed the row.
-func (db *DB) change(
+func (db named) change(
 	ctx context.Context, idempotent bool, s stmt, refused error, events []audit.Event, then ...stmt,
 ) error {
 	if err := storables(append([]stmt{s}, then...)); err != nil {

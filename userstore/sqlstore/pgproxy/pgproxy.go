@@ -50,6 +50,23 @@ type Proxy struct {
 // proxy ends with the test.
 func New(t testing.TB, target string) *Proxy {
 	t.Helper()
+	p := &Proxy{open: map[net.Conn]bool{}}
+	t.Cleanup(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for c := range p.open {
+			_ = c.Close()
+		}
+	})
+	p.URL = Listen(t, target, p.serve)
+	return p
+}
+
+// Listen calls serve with each connection that a store makes to the url that Listen returns, and with
+// the path of the socket on which the server at target listens. Listening ends with the test, before
+// what the test was told to clean up earlier.
+func Listen(t testing.TB, target string, serve func(client net.Conn, server string)) (way string) {
+	t.Helper()
 	u, err := url.Parse(target)
 	if err != nil {
 		t.Fatal(err)
@@ -65,28 +82,19 @@ func New(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{open: map[net.Conn]bool{}}
-	t.Cleanup(func() {
-		_ = l.Close()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for c := range p.open {
-			_ = c.Close()
-		}
-	})
-	q.Set("host", dir)
-	u.RawQuery = q.Encode()
-	p.URL = u.String()
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go p.serve(c, server)
+			go serve(c, server)
 		}
 	}()
-	return p
+	q.Set("host", dir)
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // Arm counts statements from now on, and lets a fault happen to the at-th. code is the SQLSTATE of
@@ -150,7 +158,7 @@ type conn struct {
 
 func (p *Proxy) serve(client net.Conn, path string) {
 	defer client.Close()
-	startup, err := startupMessage(client)
+	startup, err := Startup(client)
 	if err != nil {
 		return
 	}
@@ -179,7 +187,8 @@ func (p *Proxy) serve(client net.Conn, path string) {
 	<-done
 }
 
-func startupMessage(c net.Conn) ([]byte, error) {
+// Startup reads the message with which a client begins.
+func Startup(c net.Conn) ([]byte, error) {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(c, head); err != nil {
 		return nil, err

@@ -3,11 +3,9 @@ package sqlstore
 import "context"
 
 // Observe calls fn with each statement that db is about to run, before it runs, for tests of what
-// the store asks of the database. fn may be called by several goroutines at once. Nothing else may
-// use db while Observe is called.
-func Observe(db *DB, fn func(sql string, args []any)) {
-	db.engine = observed{db.engine, fn}
-}
+// the store asks of the database. fn may be called by several goroutines at once. Only tests call
+// Observe, before anything else uses db.
+func Observe(db *DB, fn func(sql string, args []any)) { db.engine = observed{db.engine, fn} }
 
 type observed struct {
 	engine
