@@ -17,15 +17,15 @@ const (
 	audience  = "https://api.test"
 )
 
-// rotations is how many rotations the tests drive: 100, or what SIGNET_ROTATIONS says. From 1,000
+// rotations is how many rotations the tests drive: 100, or what ROTATIONS says. From 1,000
 // on there are 50 verifiers instead of 20, and each checks every token that lives instead of one or
 // two.
 func rotations(t *testing.T) (n int, thorough bool) {
 	n = 100
-	if text := os.Getenv("SIGNET_ROTATIONS"); text != "" {
+	if text := os.Getenv("ROTATIONS"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil || n < 100 {
-			t.Fatalf("SIGNET_ROTATIONS is %q: give a number of at least 100", text)
+			t.Fatalf("ROTATIONS is %q: give a number of at least 100", text)
 		}
 	}
 	return n, n >= 1000
