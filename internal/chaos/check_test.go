@@ -338,12 +338,17 @@ func TestReportsShowWhatIsBroken(t *testing.T) {
 	c.End(s.state, timeline)
 	live := NewLive()
 	live.Fault("database killed")
-	live.recovery = []time.Duration{3 * time.Second, time.Second, 2 * time.Second}
+	prober := &Prober{}
+	for _, took := range []time.Duration{3, 1, 2} {
+		prober.recoveries = append(prober.recoveries, recovery{first: took * time.Second, last: 2 * took * time.Second, answered: 3})
+	}
+	prober.recoveries = append(prober.recoveries, recovery{first: time.Minute})
 	var b strings.Builder
-	(&Report{Checker: c, Name: "a run", Took: time.Minute, Live: live, Checked: 7,
+	(&Report{Checker: c, Name: "a run", Took: time.Minute, Live: live, Prober: prober, Checked: 7,
 		Before: []Usage{{5, 6, 7, 8 << 20}}, Now: []Usage{{1, 2, 3, 4 << 20}}}).Print(&b)
 	for _, line := range []string{"a run, 1m0s", "acts lost 1", "refresh 2", "verifications 7",
-		"median 2s, worst 3s, of 3",
+		"first success median 2s, worst 3s, of 3 of every replica that is under no fault median 4s, worst 6s",
+		"left out: every replica was under a fault 1",
 		"database killed 1", "1, 2, 4 MiB (at the beginning 5, 6, 8 MiB)", "BROKEN I1 sign-up lost: ada", "1 violations"} {
 		if !strings.Contains(strings.Join(strings.Fields(b.String()), " "), line) {
 			t.Errorf("the report lacks %q:\n%s", line, b.String())

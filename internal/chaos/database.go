@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"syscall"
@@ -17,8 +16,8 @@ type Database interface {
 	URL() string
 	// On are the settings that have to be on, so that what is acknowledged survives its faults.
 	On() []string
-	// Faults are those of its own kind, which go through their recovery.
-	Faults(*Live) Group
+	// Faults are those of its own kind. They last until the prober has seen the recovery.
+	Faults(*Prober) Group
 }
 
 // Server is one PostgreSQL, as pgtest starts it.
@@ -41,7 +40,7 @@ func (p *Postgres) URL() string { return p.Address }
 func (p *Postgres) On() []string { return []string{"fsync", "synchronous_commit", "full_page_writes"} }
 
 // Faults implements Database.
-func (p *Postgres) Faults(live *Live) Group {
+func (p *Postgres) Faults(prober *Prober) Group {
 	return Group{"database", []Fault{
 		{"database killed", 36 * time.Second, func(ctx context.Context, random *rand.Rand) error {
 			if err := p.Server.Stop(); err != nil {
@@ -51,7 +50,7 @@ func (p *Postgres) Faults(live *Live) Group {
 			if err := p.Server.Resume(); err != nil { // it returns when the server accepts connections
 				return err
 			}
-			return recovered(ctx, live, time.Now())
+			return prober.Recovered(ctx, time.Now())
 		}},
 		{"database stalled", 70 * time.Second, func(ctx context.Context, random *rand.Rand) error {
 			pids, err := p.Server.Processes()
@@ -61,22 +60,12 @@ func (p *Postgres) Faults(live *Live) Group {
 			all(pids, syscall.SIGSTOP)
 			pause(ctx, between(random, time.Second, 8*time.Second))
 			all(pids, syscall.SIGCONT)
-			return recovered(ctx, live, time.Now())
+			return prober.Recovered(ctx, time.Now())
 		}},
 		{"backends terminated", 20 * time.Second, func(ctx context.Context, random *rand.Rand) error {
 			return terminate(ctx, p.Address, 1+random.IntN(15))
 		}},
 	}}
-}
-
-// recovered waits for the first success after the database accepts connections again.
-func recovered(ctx context.Context, live *Live, since time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if _, err := live.Recovered(ctx, since); errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("nothing succeeded within a minute after the database came back")
-	}
-	return nil
 }
 
 func all(pids []int, s syscall.Signal) {

@@ -4,6 +4,7 @@
 //	run.go, rotations.go, restarts.go  what a run consists of
 //	system.go, replica.go               the processes, and the proxies before and behind each
 //	database.go, faults.go              the database, and everything that happens to it and to them
+//	prober.go                           how soon replicas answer after their database came back
 //	client.go, flow.go, verifiers.go    users, who write a journal of each request and answer
 //	check.go, check_keys.go             replays the journals against the database
 //

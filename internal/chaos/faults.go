@@ -118,19 +118,25 @@ func networkFaults(name string, replicas []*Replica, of func(*Replica) *faultpro
 	during := func(faults func(*rand.Rand) faultproxy.Faults, from, to time.Duration, reset bool) func(context.Context,
 		*rand.Rand) error {
 		return func(ctx context.Context, random *rand.Rand) error {
-			p := of(replicas[random.IntN(len(replicas))])
+			r := replicas[random.IntN(len(replicas))]
+			p := of(r)
+			over := r.met(p)
 			p.Set(faults(random))
 			if reset {
 				p.Reset()
 			}
 			pause(ctx, between(random, from, to))
 			p.Heal()
+			over()
 			return nil
 		}
 	}
 	return Group{name, []Fault{
 		{name + ": connections reset", 22 * time.Second, func(ctx context.Context, random *rand.Rand) error {
-			of(replicas[random.IntN(len(replicas))]).Reset()
+			r := replicas[random.IntN(len(replicas))]
+			over := r.met(of(r))
+			of(r).Reset()
+			over()
 			return nil
 		}},
 		{name + ": answers lost", 11 * time.Second, during(func(random *rand.Rand) faultproxy.Faults {

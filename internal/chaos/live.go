@@ -1,10 +1,8 @@
 package chaos
 
 import (
-	"context"
 	"fmt"
 	"log"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,17 +33,10 @@ type Live struct {
 
 	Events *log.Logger // nil: none
 
-	mu       sync.Mutex
-	faults   map[string]int
-	recovery []time.Duration
-	waiting  []waiting
-	kept     []tokens
-	users    []string // with a changed password
-}
-
-type waiting struct {
-	since time.Time
-	done  chan time.Duration
+	mu     sync.Mutex
+	faults map[string]int
+	kept   []tokens
+	users  []string // with a changed password
 }
 
 // NewLive returns one.
@@ -74,45 +65,6 @@ func (l *Live) succeeded(took time.Duration) {
 			break
 		}
 	}
-	now := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, w := range l.waiting {
-		w.done <- now.Sub(w.since)
-	}
-	l.waiting = nil
-}
-
-// Recovered waits for the first success from now on, and counts how long it took.
-func (l *Live) Recovered(ctx context.Context, since time.Time) (time.Duration, error) {
-	w := waiting{since, make(chan time.Duration, 1)}
-	l.mu.Lock()
-	l.waiting = append(l.waiting, w)
-	l.mu.Unlock()
-	select {
-	case took := <-w.done:
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.recovery = append(l.recovery, took)
-		if l.Events != nil {
-			l.Events.Printf("the first success came %s after the database accepted connections", took)
-		}
-		return took, nil
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-}
-
-// Recoveries returns how often the database came back, and the median and the longest time until the
-// first success after that.
-func (l *Live) Recoveries() (n int, median, worst time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n = len(l.recovery); n == 0 {
-		return 0, 0, 0
-	}
-	sorted := slices.Sorted(slices.Values(l.recovery))
-	return n, sorted[n/2], sorted[n-1]
 }
 
 // Fault counts a fault.

@@ -32,7 +32,7 @@ func (c cluster) On() []string { return []string{"synchronous_commit"} }
 
 // Faults implements Database. Each of them waits until the cluster is whole again, since a second
 // loss at once is more than a synchronous standby can bear.
-func (c cluster) Faults(live *Live) Group {
+func (c cluster) Faults(prober *Prober) Group {
 	lose := func(lose, mend func(string) error) func(context.Context, *rand.Rand) error {
 		return func(ctx context.Context, _ *rand.Rand) error {
 			leader, err := c.Leader()
@@ -42,7 +42,7 @@ func (c cluster) Faults(live *Live) Group {
 			if err := lose(leader); err != nil {
 				return err
 			}
-			failed := c.writable(ctx, live)
+			failed := c.writable(ctx, prober)
 			if err := mend(leader); err != nil {
 				return err
 			}
@@ -63,7 +63,7 @@ func (c cluster) Faults(live *Live) Group {
 			if err := c.Switchover(standby); err != nil {
 				return errNotNow // patronictl refuses while the cluster is busy
 			}
-			if err := c.writable(ctx, live); err != nil {
+			if err := c.writable(ctx, prober); err != nil {
 				return err
 			}
 			return c.Whole()
@@ -74,11 +74,11 @@ func (c cluster) Faults(live *Live) Group {
 	}}
 }
 
-// writable waits until a leader accepts connections through HAProxy, and then for the first success.
-func (c cluster) writable(ctx context.Context, live *Live) error {
+// writable waits until a leader accepts connections through HAProxy, and then for the recovery.
+func (c cluster) writable(ctx context.Context, prober *Prober) error {
 	for ctx.Err() == nil {
 		if accepts(ctx, c.URL()) {
-			return recovered(ctx, live, time.Now())
+			return prober.Recovered(ctx, time.Now())
 		}
 		pause(ctx, 20*time.Millisecond)
 	}

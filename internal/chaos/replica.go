@@ -28,6 +28,7 @@ type Replica struct {
 	Name     string
 	Clients  *faultproxy.Proxy
 	Database *faultproxy.Proxy
+	Listen   string // address of the process itself, past Clients
 	Metrics  string // address
 	command  func() *exec.Cmd
 	log      *os.File
@@ -40,6 +41,9 @@ type Replica struct {
 	process *os.Process
 	meant   bool // somebody here ended the process
 	served  bool // the process has been ready
+	frozen  bool // by SIGSTOP
+	links   int  // faults of the way to the database that last
+	faults  int  // of the process and of that way, so far
 	exits   []string
 	exited  chan struct{} // of the present process
 }
@@ -57,7 +61,7 @@ func (r *Replica) supervise(ctx context.Context) {
 			r.mu.Unlock()
 			return
 		}
-		r.process, r.meant, r.served, r.exited = cmd.Process, false, false, make(chan struct{})
+		r.process, r.meant, r.served, r.frozen, r.exited = cmd.Process, false, false, false, make(chan struct{})
 		r.events.Printf("%s starts", r.Name)
 		exited := r.exited
 		r.mu.Unlock()
@@ -92,12 +96,42 @@ func (r *Replica) signal(s syscall.Signal) <-chan struct{} {
 	if r.process == nil {
 		return nil
 	}
-	if s == syscall.SIGKILL || s == syscall.SIGTERM {
+	switch s {
+	case syscall.SIGKILL, syscall.SIGTERM:
 		r.meant = true
+		r.faults++
+	case syscall.SIGSTOP, syscall.SIGCONT:
+		r.frozen = s == syscall.SIGSTOP
+		r.faults++
 	}
 	r.events.Printf("%s gets %s", r.Name, s)
 	_ = r.process.Signal(s)
 	return r.exited
+}
+
+// met counts a fault of a proxy of the replica, which lasts until over is called, if it is the one
+// before the database. What clients meet is no fault of the replica.
+func (r *Replica) met(p *faultproxy.Proxy) (over func()) {
+	if p != r.Database {
+		return func() {}
+	}
+	count := func(begins int) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.links += begins
+		r.faults++
+	}
+	count(1)
+	return func() { count(-1) }
+}
+
+// sound reports whether the replica is under no fault: it runs, has been ready since it was started,
+// and the way to its database is whole. It returns the same number of faults as before if that was so
+// all the time.
+func (r *Replica) sound() (faults int, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.faults, r.process != nil && r.served && !r.meant && !r.frozen && r.links == 0
 }
 
 // probe asks /readyz again and again, as a balancer does.

@@ -19,6 +19,7 @@ type Report struct {
 	Name        string
 	Took        time.Duration
 	Live        *Live
+	Prober      *Prober       // nil: nothing happened to the database
 	Checked     int64         // verifications
 	Revoked     int           // failed ones because the token's key had been revoked
 	Early       int           // failed ones because its key had to sign too early after a revocation
@@ -48,7 +49,10 @@ func (s *System) Faults(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	report.Live = l.Live
-	if err := s.withFaults(ctx, l, began); err != nil {
+	if report.Prober, err = s.prober(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.withFaults(ctx, l, report.Prober, began); err != nil {
 		return nil, err
 	}
 	closing, cancel := context.WithTimeout(ctx, 5*time.Minute)
@@ -61,6 +65,9 @@ func (s *System) Faults(ctx context.Context) (*Report, error) {
 	}
 	if report.Now, err = s.settled(ctx, report); err != nil {
 		return nil, err
+	}
+	for _, text := range report.Prober.Refused() {
+		report.violated(Sessions, "a session of the prober", "%s", text)
 	}
 	report.Took = time.Since(began)
 	return report, s.judge(ctx, report, v, "faults.jsonl")
@@ -96,7 +103,7 @@ func (s *System) warmUp(ctx context.Context, v *Verifiers) (usages []Usage, err 
 }
 
 // withFaults runs clients and faults for the configured time, and clients a little longer.
-func (s *System) withFaults(ctx context.Context, l *Load, began time.Time) error {
+func (s *System) withFaults(ctx context.Context, l *Load, p *Prober, began time.Time) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	failing, healed := context.WithTimeout(running, s.Time)
@@ -121,9 +128,13 @@ func (s *System) withFaults(ctx context.Context, l *Load, began time.Time) error
 		defer close(clients)
 		return l.runClients(loaded, 0, s.Clients)
 	})
+	begin(func() error {
+		p.Run(running)
+		return nil
+	})
 	var faults sync.WaitGroup
 	for _, g := range []Group{
-		s.Database.Faults(l.Live),
+		s.Database.Faults(p),
 		replicaFaults(s.Replicas),
 		networkFaults("database connections", s.Replicas, func(r *Replica) *faultproxy.Proxy { return r.Database }),
 		networkFaults("client connections", s.Replicas, func(r *Replica) *faultproxy.Proxy { return r.Clients }),

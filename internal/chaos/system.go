@@ -99,19 +99,18 @@ func Start(ctx context.Context, c Config) (_ *System, err error) {
 	s.events = events
 	s.log = log.New(events, "", log.LstdFlags|log.Lmicroseconds)
 	for n := range replicas {
-		r := &Replica{events: s.log, Name: fmt.Sprintf("replica %d", n), Metrics: c.Addresses()}
-		listen := c.Addresses()
+		r := &Replica{events: s.log, Name: fmt.Sprintf("replica %d", n), Listen: c.Addresses(), Metrics: c.Addresses()}
 		var address string
 		if r.Database, address, err = faultproxy.BeforePostgres(direct); err != nil {
 			return nil, err
 		}
-		if r.Clients, err = faultproxy.New(listen); err != nil {
+		if r.Clients, err = faultproxy.New(r.Listen); err != nil {
 			return nil, err
 		}
 		if r.log, err = os.Create(filepath.Join(c.Dir, fmt.Sprintf("replica%d.log", n))); err != nil {
 			return nil, err
 		}
-		env := append(common, "SIGNET_DATABASE_URL="+address, "SIGNET_LISTEN="+listen, "SIGNET_METRICS_LISTEN="+r.Metrics)
+		env := append(common, "SIGNET_DATABASE_URL="+address, "SIGNET_LISTEN="+r.Listen, "SIGNET_METRICS_LISTEN="+r.Metrics)
 		r.command = func() *exec.Cmd {
 			cmd := exec.Command(c.Binary, "serve")
 			cmd.Env, cmd.Dir = append([]string(nil), env...), c.Dir

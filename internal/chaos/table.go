@@ -41,10 +41,7 @@ func (r *Report) Print(w io.Writer) {
 	row("acts without an answer at the end", "%d", r.Unfinished)
 	row("codes that a lost answer ended", "%d", r.Counts.Ambiguous)
 	row("refusals that were wanted", "%d", r.Counts.Probes)
-	if n, median, worst := r.Live.Recoveries(); n > 0 {
-		row("recovery (first success after the database accepts)", "median %s, worst %s, of %d", round(median),
-			round(worst), n)
-	}
+	r.recoveries(row)
 	if r.LastRevoked > 0 {
 		row("revoked key's token last accepted", "%s after the revocation", round(r.LastRevoked))
 	}
@@ -76,6 +73,21 @@ func (r *Report) Print(w io.Writer) {
 	}
 	if n := len(r.Violations); n > 0 {
 		fmt.Fprintf(w, "%d violations\n", n)
+	}
+}
+
+// recoveries writes how long after the database accepts connections replicas succeeded.
+func (r *Report) recoveries(row func(name, format string, args ...any)) {
+	if r.Prober == nil {
+		return
+	}
+	first, last, without := r.Prober.Recoveries()
+	if n := len(first); n > 0 {
+		row("after the database accepts: first success", "median %s, worst %s, of %d", round(first[n/2]), round(first[n-1]), n)
+		row("  of every replica that is under no fault", "median %s, worst %s", round(last[n/2]), round(last[n-1]))
+	}
+	if without > 0 {
+		row("  left out: every replica was under a fault", "%d", without)
 	}
 }
 

@@ -35,23 +35,23 @@ func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event
 	if err != nil {
 		return ifUnstorable(err, userstore.ErrNotFound)
 	}
-	return db.deleteClient(ctx, id, events)
+	return db.as("DeleteClient").deleteClient(ctx, id, events)
 }
 
 // WithdrawClient implements userstore.ClientStore. Unlike DeleteClient it disables nothing first.
 func (db *DB) WithdrawClient(ctx context.Context, id string, events ...audit.Event) error {
-	return ifUnstorable(db.deleteClient(ctx, id, events), userstore.ErrNotFound)
+	return ifUnstorable(db.as("WithdrawClient").deleteClient(ctx, id, events), userstore.ErrNotFound)
 }
 
 // deleteClient deletes the rows of a client and the client.
-func (db *DB) deleteClient(ctx context.Context, id string, events []audit.Event) (err error) {
+func (db named) deleteClient(ctx context.Context, id string, events []audit.Event) (err error) {
 	var rest []stmt
 	for _, of := range clientTables {
 		s := bind(`DELETE FROM `+of.table+` WHERE (`+of.key+`) IN
 			(SELECT `+of.key+` FROM `+of.table+` WHERE client_id = $1 LIMIT $2)`, id, int64(deletedAtOnce))
 		rest = append(rest, bind(`DELETE FROM `+of.table+` WHERE client_id = $1`, id))
 		for n := int64(deletedAtOnce); n == deletedAtOnce; {
-			if n, err = db.as("DeleteClient").write(ctx, true, s); err != nil {
+			if n, err = db.write(ctx, true, s); err != nil {
 				return err
 			}
 		}
@@ -66,7 +66,7 @@ func (db *DB) deleteClient(ctx context.Context, id string, events []audit.Event)
 	}, rest...)
 	steps = append(steps, bind(`DELETE FROM clients WHERE id = $1`, id))
 	lost := false
-	err = db.as("DeleteClient").transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
+	err = db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
 		lost = maybeDone && len(events) == 0
 		n, err := run(steps...)
 		if err != nil || n[len(n)-1] == 0 { // another call deleted it, or the try whose answer was lost
