@@ -127,8 +127,10 @@ func (a act) want(t *testing.T, r *replica, status int) map[string]any {
 
 // sweepKills kills a replica at every statement of an act, before and after it is executed, and hands
 // the act to after, with the replica that the client goes to.
-func sweepKills(t *testing.T, test string, prepare func(*testing.T, *replica) act, after func(*testing.T, *victims,
-	*replica, act)) {
+func sweepKills(
+	t *testing.T, test string, prepare func(*testing.T, *replica) act,
+	after func(t *testing.T, v *victims, other *replica, a act),
+) {
 	if childReplica(t) {
 		return
 	}
@@ -267,8 +269,8 @@ func TestF18KilledAtEveryStatementOfACodeExchange(t *testing.T) {
 	})
 	t.Cleanup(func() {
 		if !childOf() && !t.Failed() && (redeemed.Load() == 0 || refused.Load() == 0) {
-			t.Errorf("%d codes were redeemed, %d refused: the kills missed a side of the commit", redeemed.Load(),
-				refused.Load())
+			t.Errorf("%d codes were redeemed, %d refused: the kills missed a side of the commit",
+				redeemed.Load(), refused.Load())
 		}
 	})
 }

@@ -28,8 +28,7 @@ type keyAct struct {
 }
 
 var keyActs = []keyAct{
-	{"the rotation that is due", 721 * time.Hour, func(ctx context.Context,
-		m *keys.Manager) error {
+	{"the rotation that is due", 721 * time.Hour, func(ctx context.Context, m *keys.Manager) error {
 		return m.Step(ctx)
 	}, false},
 	{"a rotation by command", 0, func(ctx context.Context, m *keys.Manager) error {

@@ -192,8 +192,9 @@ func (s step) points(faults []fault) (list []point) {
 // meet sends a request whose statement meets the next fault of the queue, and looks at what that left.
 // After a refusal that left nothing it sends the request again, with the fault after that, and so on. It
 // ends with the first point that left something, or without a fault.
-func meet(t *testing.T, st *store, drain func(), step step, queue *[]point, q apitest.Request,
-	send sender) *apitest.Response {
+func meet(
+	t *testing.T, st *store, drain func(), step step, queue *[]point, q apitest.Request, send sender,
+) *apitest.Response {
 	e := exceptions[step.route]
 	before := st.count()
 	for len(*queue) > 0 {
