@@ -35,7 +35,7 @@ func requestLines(t *testing.T, log string) map[string][]field {
 		var fields []field
 		for rest != "" {
 			name, value, found := strings.Cut(rest, "=")
-			if rest = ""; strings.HasPrefix(value, `"`) {
+			if strings.HasPrefix(value, `"`) {
 				quoted, err := strconv.QuotedPrefix(value)
 				if err != nil {
 					t.Fatalf("the log has the line %s", line)
