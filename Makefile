@@ -60,9 +60,9 @@ vuln:
 	  [ $$status = 3 ] || echo "The vulnerabilities were not looked for: govulncheck asks $(VULNDB); make VULNDB=… names another database." >&2; \
 	  exit $$status; }
 
-# It refuses changes that are not committed. docs/deployment.md tells how a stranger makes the same bytes.
+# It refuses changes that are not committed; RELEASE_PLATFORMS names fewer platforms. docs/deployment.md tells how a stranger makes the same bytes.
 release:
-	$(GO) run ./internal/release -out $(DIST)
+	$(GO) run ./internal/release -out $(DIST) $(if $(RELEASE_PLATFORMS),-platforms $(RELEASE_PLATFORMS))
 
 interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/goclient && $(GO) vet ./...
@@ -111,9 +111,9 @@ need-cc:
 	@$(HAS_CC) || { echo "$(NO_CC)." >&2; exit 1; }
 
 need-foreign:
-	@for program in bash curl git jq node npm $(PYTHON); do command -v $$program >/dev/null || { \
-	  echo "$$program is missing: make interop needs bash, curl, git, jq, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
-	  echo "On Debian 13: apt-get install curl git jq nodejs npm python3-venv" >&2; exit 1; }; done
+	@for program in bash curl git jq node npm openssl $(PYTHON); do command -v $$program >/dev/null || { \
+	  echo "$$program is missing: make interop needs bash, curl, git, jq, openssl, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
+	  echo "On Debian 13: apt-get install curl git jq nodejs npm openssl python3-venv" >&2; exit 1; }; done
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
 	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -x /usr/sbin/pgbouncer && \
 	  command -v patroni >/dev/null && command -v etcd >/dev/null && test -x /usr/sbin/haproxy && \

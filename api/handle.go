@@ -19,6 +19,7 @@ import (
 	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/internal/span"
 	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/userstore"
 )
 
 const (
@@ -205,6 +206,11 @@ func (h *handler) setHeaders(header http.Header, res *resource, id string) {
 func (h *handler) recovered(a *answer, r *http.Request, res *resource, id string, p any) *problem.Problem {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		return &problem.Problem{Code: problem.ServerError, Abort: true, Cause: err}
+	}
+	if err, ok := p.(error); ok && errors.Is(err, userstore.ErrUnavailable) && a.status == 0 { // no id could be drawn
+		f := problem.From(err)
+		h.writeProblem(a, r, res.class, f)
+		return f
 	}
 	f := problem.From(fmt.Errorf("panic: %v", p))
 	f.Stack = string(debug.Stack())

@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -132,5 +133,22 @@ func TestCompose(t *testing.T) {
 	}
 	if !config.IsPostgres() || config.Keys.EncryptionKey.Reveal() != kek {
 		t.Error("database and key-encryption key do not come from the secrets")
+	}
+}
+
+// Package internal/interop runs the commands of deployment.md. It cannot run those that need root, a cluster or a
+// container engine, and no others are left to the reader.
+func TestDeploymentSaysWhichCommandsNoTestRuns(t *testing.T) {
+	seen := map[string]int{}
+	block := regexp.MustCompile("(?ms)^```([a-z][^\n]*)\n(.*?)^```$")
+	for _, m := range block.FindAllStringSubmatch(read(t, "deployment.md"), -1) {
+		seen[m[1]]++
+		if m[1] == "console" && !regexp.MustCompile(`(?m)^(systemctl|kubectl|docker|go test) `).MatchString(m[2]) {
+			t.Errorf("no test runs this, though one could:\n%s", m[2])
+		}
+	}
+	want := map[string]int{"console": seen["console"], "sh download": 1, "sh rebuild": 1, "sh certificate": 1}
+	if !maps.Equal(seen, want) {
+		t.Errorf("the page has the blocks %v, want %v", seen, want)
 	}
 }

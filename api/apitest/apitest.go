@@ -17,6 +17,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -58,7 +59,8 @@ type Options struct {
 	Configure func(*Replica)           // last word before a replica starts
 	Store     func(*sqlstore.DB) Store // nil: the DB itself; a test may stand in between
 
-	PasskeyOrigins []string // of apps that use passkeys
+	PasskeyOrigins []string  // of apps that use passkeys
+	Random         io.Reader // where ids are drawn from; nil: the system's source
 }
 
 // Store is what an engine is to the server.
@@ -203,7 +205,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		// A budget of one account as everywhere; none of a network, for tests all come from one.
 		Throttle:  &userstore.Throttle{Wait: patience},
 		Admission: issuer.NoAdmission, Cache: issuer.NoClientCache,
-		Mail: r.Mail, Logouts: r.Logouts,
+		Mail: r.Mail, Logouts: r.Logouts, Random: o.Random,
 		Ready: func(ctx context.Context) error {
 			if err := r.Keys.Ready(); err != nil {
 				return err

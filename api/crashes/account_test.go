@@ -50,7 +50,8 @@ var accountJourneys = []journey{
 		me.do("PUT", "/v1/profile", apitest.Fields{"email": u.Email, "name": "Eve"}).Want(200, "")
 		var proof struct{ Proof string }
 		me.do("POST", "/v1/profile/prove", apitest.Fields{"current_password": u.Password}).Want(200, "").JSON(&proof)
-		s.Do(apitest.Request{Path: "/v1/profile/export", Token: me.token, Header: http.Header{"Signet-Proof": {proof.Proof}}}).
+		s.Do(apitest.Request{Path: "/v1/profile/export", Token: me.token,
+			Header: http.Header{"Signet-Proof": {proof.Proof}}}).
 			Want(200, "")
 		other := quiet(s).Login(u)
 		me.do("GET", "/v1/profile/sessions", nil).Want(200, "")

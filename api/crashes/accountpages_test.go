@@ -38,12 +38,15 @@ var accountPageJourneys = []journey{
 		for _, path := range []string{"", "/security", "/activity", "/codes", "/trusted", "/passkeys", "/authenticator"} {
 			b.Open("/account"+path).WantPage(200, "")
 		}
-		b.Open("/account/profile").WantPage(200, "profile-submit").Submit("profile-submit", map[string]string{"name": "Ada"}).WantPage(200, "done")
-		b.Open("/account/data").WantPage(200, "data-submit").Submit("data-submit", map[string]string{"current_password": u.Password})
+		b.Open("/account/profile").WantPage(200, "profile-submit").
+			Submit("profile-submit", map[string]string{"name": "Ada"}).WantPage(200, "done")
+		b.Open("/account/data").WantPage(200, "data-submit").
+			Submit("data-submit", map[string]string{"current_password": u.Password})
 		b.Open("/account/address").WantPage(200, "address-submit").Submit("address-submit",
 			map[string]string{"email": u.Email, "username": name, "current_password": u.Password}).WantPage(200, "done")
 		b.Open("/account/password").WantPage(200, "password-submit").Submit("password-submit",
-			map[string]string{"current_password": u.Password, "new_password": s.Secret(apitest.NextPassword)}).WantPage(200, "done")
+			map[string]string{"current_password": u.Password, "new_password": s.Secret(apitest.NextPassword)}).
+			WantPage(200, "done")
 	}},
 	{"sessions and apps at the pages of the account", nil, func(s *apitest.Server, name string) {
 		u, q := quiet(s).Operated(name+"@example.test", true), quiet(s)
@@ -94,7 +97,8 @@ var accountPageJourneys = []journey{
 		p.Submit(strings.Replace(remove, "remove", "rename", 1), map[string]string{"name": "tablet"}).WantPage(200, "")
 		p.Submit(remove, nil).WantPage(200, "")
 	}},
-	{"a trusted browser at the page of the account", with(apitest.Configured(apitest.Trusting)), func(s *apitest.Server, name string) {
+	{"a trusted browser at the page of the account", with(apitest.Configured(apitest.Trusting)), func(s *apitest.Server,
+		name string) {
 		u := quiet(s).Operated(name+"@example.test", true)
 		app, _ := quiet(s).WithApp(u)
 		b := trusting(quiet(s), u, app).With(s)

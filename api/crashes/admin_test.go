@@ -47,7 +47,8 @@ var adminJourneys = []journey{
 	{"an admin invites somebody", nil, func(s *apitest.Server, name string) {
 		root := adminOf(s, name)
 		var made struct{ Sub string }
-		root.do("POST", "/v1/admin/users", apitest.Fields{"email": name + "@example.test", "invite": true}).Want(201, "").JSON(&made)
+		root.do("POST", "/v1/admin/users", apitest.Fields{"email": name + "@example.test", "invite": true}).Want(201, "").
+			JSON(&made)
 		root.do("POST", "/v1/admin/users/"+made.Sub+"/invite", nil).Want(200, "")
 	}},
 	{"an admin removes second factors", nil, func(s *apitest.Server, name string) {

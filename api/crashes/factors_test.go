@@ -50,7 +50,8 @@ func setupOf(s *apitest.Server, u apitest.User) (fields apitest.Fields) {
 		Want(401, "second_factor_setup_required").JSON(&first)
 	var asked struct{ Handle string }
 	post(s, "/v1/login/setup/code", apitest.Fields{"login": first.Login}).Want(202, "").JSON(&asked)
-	return apitest.Fields{"login": first.Login, "handle": asked.Handle, "mail_code": mailed(s, outbox.FactorCode, u.Email).Code}
+	return apitest.Fields{"login": first.Login, "handle": asked.Handle, "mail_code": mailed(s, outbox.FactorCode,
+		u.Email).Code}
 }
 
 // factorJourneys are those of second factors by JSON.
@@ -64,7 +65,8 @@ var factorJourneys = []journey{
 		var made struct {
 			Codes []string `json:"recovery_codes"`
 		}
-		me.do("POST", "/v1/profile/factors/totp/confirm", apitest.Fields{"proof": proof, "code": app.Code()}).Want(200, "").JSON(&made)
+		me.do("POST", "/v1/profile/factors/totp/confirm", apitest.Fields{"proof": proof, "code": app.Code()}).Want(200, "").
+			JSON(&made)
 		me.do("GET", "/v1/profile/factors", nil).Want(200, "")
 		proof = me.proof(apitest.Fields{"code": app.Code()})
 		me.do("POST", "/v1/profile/factors/recovery-codes", apitest.Fields{"proof": proof}).Want(200, "")
@@ -115,7 +117,8 @@ var factorJourneys = []journey{
 		u := quiet(s).Operated(name+"@example.test", true)
 		key := s.NewPasskey()
 		f := bearer{s, ""}.options("/v1/login/setup/passkeys/options", setupOf(s, u))
-		post(s, "/v1/login/setup/passkeys", apitest.Fields{"login": f.Login, "response": key.Create(f.Options), "name": "phone"}).
+		post(s, "/v1/login/setup/passkeys", apitest.Fields{"login": f.Login, "response": key.Create(f.Options),
+			"name": "phone"}).
 			Want(200, "")
 	}},
 	{"a forgotten password with a second factor", nil, func(s *apitest.Server, name string) {
@@ -124,7 +127,8 @@ var factorJourneys = []journey{
 		post(quiet(s), "/v1/password/forgot", apitest.Fields{"email": u.Email}).Want(202, "")
 		next := s.Secret(apitest.NextPassword)
 		var first struct{ Login string }
-		post(s, "/v1/password/reset", apitest.Fields{"token": mailed(s, outbox.ResetPassword, u.Email).Token(), "new_password": next}).
+		post(s, "/v1/password/reset", apitest.Fields{"token": mailed(s, outbox.ResetPassword, u.Email).
+			Token(), "new_password": next}).
 			Want(401, "second_factor_required").JSON(&first)
 		f := bearer{s, ""}.options("/v1/password/reset/passkey/options", apitest.Fields{"login": first.Login})
 		post(s, "/v1/password/reset/second", apitest.Fields{"login": first.Login, "new_password": next,
@@ -146,6 +150,7 @@ var factorJourneys = []journey{
 func trusting(s *apitest.Server, u apitest.User, app *apitest.App) *apitest.Browser {
 	s.T.Helper()
 	b := s.Browser()
-	b.SignIn("/account", u).Submit("second-submit", map[string]string{"code": app.Code(), "trust": "yes"}).WantPage(200, "to-security")
+	b.SignIn("/account", u).Submit("second-submit", map[string]string{"code": app.Code(), "trust": "yes"}).
+		WantPage(200, "to-security")
 	return b
 }

@@ -70,7 +70,8 @@ var storeless = map[string]string{
 }
 
 // documentJourney asks for what is the same for everybody.
-var documentJourney = journey{"documents", with(func(o *apitest.Options) { o.PasskeyOrigins = []string{"https://app.test"} }),
+var documentJourney = journey{"documents",
+	with(func(o *apitest.Options) { o.PasskeyOrigins = []string{"https://app.test"} }),
 	func(s *apitest.Server, _ string) {
 		for _, path := range []string{
 			"/.well-known/jwks.json", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server",
@@ -87,5 +88,6 @@ var documentJourney = journey{"documents", with(func(o *apitest.Options) { o.Pas
 		s.Do(apitest.Request{Path: icon}).Want(200, "")
 	}}
 
-var journeys = slices.Concat(accountJourneys, mailJourneys, factorJourneys, adminJourneys, oauthJourneys, clientJourneys,
+var journeys = slices.Concat(accountJourneys, mailJourneys, factorJourneys, adminJourneys, oauthJourneys,
+	clientJourneys,
 	pageJourneys, accountPageJourneys, []journey{documentJourney})

@@ -127,7 +127,8 @@ func (a act) want(t *testing.T, r *replica, status int) map[string]any {
 
 // sweepKills kills a replica at every statement of an act, before and after it is executed, and hands
 // the act to after, with the replica that the client goes to.
-func sweepKills(t *testing.T, test string, prepare func(*testing.T, *replica) act, after func(*testing.T, *victims, *replica, act)) {
+func sweepKills(t *testing.T, test string, prepare func(*testing.T, *replica) act, after func(*testing.T, *victims,
+	*replica, act)) {
 	if childReplica(t) {
 		return
 	}
@@ -266,7 +267,8 @@ func TestF18KilledAtEveryStatementOfACodeExchange(t *testing.T) {
 	})
 	t.Cleanup(func() {
 		if !childOf() && !t.Failed() && (redeemed.Load() == 0 || refused.Load() == 0) {
-			t.Errorf("%d codes were redeemed, %d refused: the kills missed a side of the commit", redeemed.Load(), refused.Load())
+			t.Errorf("%d codes were redeemed, %d refused: the kills missed a side of the commit", redeemed.Load(),
+				refused.Load())
 		}
 	})
 }

@@ -42,7 +42,8 @@ var mailJourneys = []journey{
 		u, me := proved(s, name)
 		body := apitest.Fields{"email": "new-" + u.Email, "current_password": u.Password}
 		me.do("POST", "/v1/profile/email", body).Want(202, "")
-		me.do("POST", "/v1/profile/email/confirm", apitest.Fields{"token": mailed(s, outbox.ChangeEmail, "new-"+u.Email).Token()}).
+		me.do("POST", "/v1/profile/email/confirm", apitest.Fields{"token": mailed(s, outbox.ChangeEmail, "new-"+u.Email).
+			Token()}).
 			Want(200, "")
 	}},
 	{"a change of address that is withdrawn", nil, func(s *apitest.Server, name string) {

@@ -30,7 +30,8 @@ func press(p *apitest.Page, b *apitest.Browser, path, button string, key *apites
 	b.Server.T.Helper()
 	q := p.Form(button, nil)
 	q.Path, q.Header = path, http.Header{"Accept": {"*/*"}}
-	for _, name := range []string{"passkey", "response", "email", "password", "trust", "stay", "app_code", "new_password"} {
+	for _, name := range []string{"passkey", "response", "email", "password", "trust", "stay", "app_code",
+		"new_password"} {
 		q.Form.Del(name)
 	}
 	var f fresh
@@ -74,7 +75,8 @@ var pageJourneys = []journey{
 		form, _ := url.ParseQuery(apitest.AuthorizePath(c)[len("/oauth2/authorize?"):])
 		apitest.WantCode(s.T, b.Follow(apitest.Request{Method: "POST", Path: "/oauth2/authorize", Form: form}))
 	}},
-	{"a login with a second factor at the pages", with(apitest.Configured(apitest.Trusting)), func(s *apitest.Server, name string) {
+	{"a login with a second factor at the pages", with(apitest.Configured(apitest.Trusting)), func(s *apitest.Server,
+		name string) {
 		u := quiet(s).Operated(name+"@example.test", true)
 		app, _ := quiet(s).WithApp(u)
 		trusting(s, u, app)
@@ -104,20 +106,24 @@ var pageJourneys = []journey{
 	{"a pending sign-up at the pages", with(apitest.Requiring), func(s *apitest.Server, name string) {
 		u := apitest.User{Email: name + "@example.test", Password: s.Secret(apitest.GoodPassword)}
 		b := s.Browser()
-		p := b.Open("/signup").WantPage(200, "signup-submit").Submit("signup-submit", u.Credentials()).WantPage(200, "verify-submit")
+		p := b.Open("/signup").WantPage(200, "signup-submit").Submit("signup-submit", u.Credentials()).
+			WantPage(200, "verify-submit")
 		p.Submit("verify-submit", map[string]string{"code": mailed(s, outbox.VerifyEmail, u.Email).Code}).WantPage(200, "")
 	}},
 	{"an address that is proved later at the pages", with(apitest.Verifying), func(s *apitest.Server, name string) {
 		u := quiet(s).Operated(name+"@example.test", false)
 		b := s.Browser()
-		b.Open("/verify").WantPage(200, "ask-submit").Submit("ask-submit", map[string]string{"email": u.Email}).WantPage(200, "verify-submit")
+		b.Open("/verify").WantPage(200, "ask-submit").Submit("ask-submit", map[string]string{"email": u.Email}).
+			WantPage(200, "verify-submit")
 		p := b.Open(mailed(s, outbox.VerifyEmail, u.Email).Link).WantPage(200, "verify-submit")
-		p.Submit("verify-submit", map[string]string{"password": u.Password, "new_password": s.Secret(apitest.NextPassword)}).WantPage(200, "")
+		p.Submit("verify-submit", map[string]string{"password": u.Password,
+			"new_password": s.Secret(apitest.NextPassword)}).WantPage(200, "")
 	}},
 	{"a forgotten password at the pages", nil, func(s *apitest.Server, name string) {
 		u := quiet(s).Operated(name+"@example.test", true)
 		b := s.Browser()
-		b.Open("/forgot").WantPage(200, "ask-submit").Submit("ask-submit", map[string]string{"email": u.Email}).WantPage(200, "reset-submit")
+		b.Open("/forgot").WantPage(200, "ask-submit").Submit("ask-submit", map[string]string{"email": u.Email}).
+			WantPage(200, "reset-submit")
 		p := b.Open(mailed(s, outbox.ResetPassword, u.Email).Link).WantPage(200, "reset-submit")
 		p.Submit("reset-submit", map[string]string{"new_password": s.Secret(apitest.NextPassword)}).WantPage(200, "")
 	}},
@@ -140,7 +146,8 @@ var pageJourneys = []journey{
 	{"a change of address at the pages, and its undoing", nil, func(s *apitest.Server, name string) {
 		u, b := signedIn(s, name)
 		p := b.Open("/account/address").WantPage(200, "address-submit")
-		p.Submit("address-submit", map[string]string{"email": "new-" + u.Email, "current_password": u.Password}).WantPage(200, "change-submit")
+		p.Submit("address-submit", map[string]string{"email": "new-" + u.Email, "current_password": u.Password}).
+			WantPage(200, "change-submit")
 		p = b.Open(mailed(s, outbox.ChangeEmail, "new-"+u.Email).Link).WantPage(200, "change-submit")
 		p.Submit("change-submit", nil).WantPage(200, "address-submit")
 		p = s.Browser().Open(mailed(s, outbox.UndoEmail, u.Email).Link).WantPage(200, "undo-submit")
@@ -169,7 +176,8 @@ var pageJourneys = []journey{
 		login := b.Open(apitest.AuthorizePath(c)).WantPage(200, "login-submit")
 		quiet(s).Advance(24 * time.Hour)
 		b = b.With(s)
-		apitest.WantError(s.T, b.Follow(b.Open(login.Path).WantPage(400, "back-submit").Form("back-submit", nil)), "access_denied")
+		apitest.WantError(s.T, b.Follow(b.Open(login.Path).
+			WantPage(400, "back-submit").Form("back-submit", nil)), "access_denied")
 	}},
 	{"a request that is too long for a link", nil, func(s *apitest.Server, name string) {
 		c := quiet(s).Register(userstore.Client{ID: name})
@@ -216,7 +224,8 @@ func appAdded(s *apitest.Server, u apitest.User) apitest.Mail {
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	codes, err := accounts.ConfirmApp(s.T.Context(), stored, quiet(s).NewApp(s.Secret(begun.Secret)).Code(), userstore.KeepAll)
+	codes, err := accounts.ConfirmApp(s.T.Context(), stored, quiet(s).NewApp(s.Secret(begun.Secret)).Code(),
+		userstore.KeepAll)
 	if err != nil {
 		s.T.Fatal(err)
 	}

@@ -55,13 +55,16 @@ var clientJourneys = []journey{
 		var pushed issuer.PushedResponse
 		s.Do(s.Authenticated(c, "/oauth2/par", form)).Want(201, "").JSON(&pushed)
 		b := s.Browser()
-		p := b.Open("/oauth2/authorize?" + url.Values{"client_id": {c.ID}, "request_uri": {s.Secret(pushed.RequestURI)}}.Encode())
-		p = p.WantPage(200, "login-submit").Submit("login-submit", u.Credentials()).WantPage(200, "consent-approve").Submit("consent-approve", nil)
+		p := b.Open("/oauth2/authorize?" + url.Values{"client_id": {c.ID},
+			"request_uri": {s.Secret(pushed.RequestURI)}}.Encode())
+		p = p.WantPage(200, "login-submit").Submit("login-submit", u.Credentials()).WantPage(200, "consent-approve").
+			Submit("consent-approve", nil)
 		quiet(s).TokensOf(c, p)
 	}},
 	{"a device", nil, func(s *apitest.Server, name string) {
 		u, q := quiet(s).Operated(name+"@example.test", true), quiet(s)
-		c := q.Register(userstore.Client{ID: name, AuthMethod: userstore.AuthNone, GrantTypes: []string{userstore.GrantDeviceCode},
+		c := q.Register(userstore.Client{ID: name, AuthMethod: userstore.AuthNone,
+			GrantTypes:     []string{userstore.GrantDeviceCode},
 			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{}}})
 		asked := s.AskDevice(c, url.Values{"scope": {"openid email"}})
 		s.PollDevice(c, asked.DeviceCode).Want(400, "authorization_pending")

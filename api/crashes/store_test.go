@@ -43,12 +43,14 @@ var budgets = []string{"throttle_attempts", "throttle_networks"}
 
 // noActs are the tables, and the columns, that no act is counted by. users.wrong_codes is a budget of
 // guesses: a code counts as wrong until it was right.
-var noActs = append([]string{"mail_requests", "signet_schema", "users.wrong_codes", "write_probe", "goose_db_version"}, budgets...)
+var noActs = append([]string{"mail_requests", "signet_schema", "users.wrong_codes", "write_probe",
+	"goose_db_version"}, budgets...)
 
 func sqliteStore(t *testing.T) *store {
 	path := sqltest.SQLitePath(t)
 	s := &store{direct: apitest.Open(t, path), faulty: apitest.Open(t, path), count: sqltest.Counter(t, path, noActs...),
-		faults: []fault{refused, again, lost}, forget: sqltest.Eraser(t, path, budgets...)} // there is no connection that could be cut
+		faults: []fault{refused, again, lost}, forget: sqltest.Eraser(t, path,
+			budgets...)} // there is no connection that could be cut
 	busy, broken := sqliteErrors(t)
 	var mu sync.Mutex
 	var at int

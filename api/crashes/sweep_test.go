@@ -31,6 +31,18 @@ func with(options ...func(*apitest.Options)) func(*testing.T, *apitest.Options) 
 	}
 }
 
+// between are the options of a server whose first replica reaches the store by the way that fails, and
+// its second not.
+func between(st *store) apitest.Options {
+	made := 0
+	return apitest.Options{DB: st.direct, Replicas: 2, Store: func(db *sqlstore.DB) apitest.Store {
+		if made++; made == 1 {
+			return st.faulty
+		}
+		return db
+	}}
+}
+
 // step is a request of a journey, as it was without a fault.
 type step struct {
 	route      string
@@ -79,13 +91,7 @@ func (a *swept) first(s step, points int) bool {
 
 // sweep walks a journey once for each number of a statement and each fault.
 func sweep(t *testing.T, j journey, st *store, all *swept) {
-	made := 0
-	o := apitest.Options{DB: st.direct, Replicas: 2, Store: func(db *sqlstore.DB) apitest.Store {
-		if made++; made == 1 {
-			return st.faulty
-		}
-		return db
-	}}
+	o := between(st)
 	if j.options != nil {
 		j.options(t, &o)
 	}
@@ -186,7 +192,8 @@ func (s step) points(faults []fault) (list []point) {
 // meet sends a request whose statement meets the next fault of the queue, and looks at what that left.
 // After a refusal that left nothing it sends the request again, with the fault after that, and so on. It
 // ends with the first point that left something, or without a fault.
-func meet(t *testing.T, st *store, drain func(), step step, queue *[]point, q apitest.Request, send sender) *apitest.Response {
+func meet(t *testing.T, st *store, drain func(), step step, queue *[]point, q apitest.Request,
+	send sender) *apitest.Response {
 	e := exceptions[step.route]
 	before := st.count()
 	for len(*queue) > 0 {
@@ -194,7 +201,8 @@ func meet(t *testing.T, st *store, drain func(), step step, queue *[]point, q ap
 		*queue = (*queue)[1:]
 		fail := func(format string, args ...any) {
 			t.Helper()
-			t.Errorf("%s, statement %d of %d %s: %s", step.route, p.statement, step.statements, p.fault, fmt.Sprintf(format, args...))
+			t.Errorf("%s, statement %d of %d %s: %s", step.route, p.statement, step.statements, p.fault, fmt.Sprintf(format,
+				args...))
 		}
 		drain()
 		st.arm(p.statement, p.fault)

@@ -41,10 +41,14 @@ func TestF03Failovers(t *testing.T) {
 		if err != nil || standby == "" {
 			t.Fatalf("no synchronous standby: %v", err)
 		}
-		began := time.Now()
-		noFault(t, cluster.Switchover(standby))
+		leader, began := s.leader(t), time.Now()
+		s.control(t, "switchover", "pg1", leader, "pg2", standby)
+		s.failsOver(t, leader)
 		load.recovers(t, "switchover", began)
 		noFault(t, cluster.Whole())
+		if list := s.control(t, "list"); s.leader(t) != standby || !strings.Contains(list, "Sync Standby") {
+			t.Errorf("%s was to be the leader, with a synchronous standby:\n%s", standby, list)
+		}
 	})
 	t.Run("the leader is killed", func(t *testing.T) {
 		leader := s.leader(t)
@@ -71,7 +75,8 @@ func TestF03Failovers(t *testing.T) {
 		if err != nil || standby == "" {
 			t.Fatalf("no synchronous standby: %v", err)
 		}
-		noFault(t, cluster.Rebuild(standby))
+		s.control(t, "reinit", "pg3", standby)
+		noFault(t, cluster.Whole())
 	})
 	load.end(t, cluster.URL())
 	t.Run("asynchronous replication", s.losesTheLastWrites)
@@ -175,6 +180,32 @@ func noFault(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// control runs a command of docs/high-availability.md, "Switching over, rebuilding, upgrading", by the
+// text that it has there, but for the pairs of words that are replaced. It returns what was printed.
+func (s *site) control(t *testing.T, command string, replace ...string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/high-availability.md")
+	noFault(t, err)
+	_, section, _ := strings.Cut(string(page), "\n## Switching over, rebuilding, upgrading\n")
+	const program = "patronictl -c /etc/patroni/config.yml "
+	for line := range strings.Lines(section) {
+		words, found := strings.CutPrefix(line, program)
+		if words = strings.TrimSpace(words); !found || strings.Fields(words)[0] != command {
+			continue
+		}
+		for i := 0; i < len(replace); i += 2 {
+			if !strings.Contains(words, replace[i]) {
+				t.Fatalf("%q does not stand in %q", replace[i], words)
+			}
+		}
+		printed, err := s.cluster.Control(strings.Fields(strings.NewReplacer(replace...).Replace(words))...)
+		noFault(t, err)
+		return printed
+	}
+	t.Fatalf("docs/high-availability.md does not say how to %s", command)
+	return ""
 }
 
 func (s *site) ready(replica string) bool {
@@ -435,7 +466,8 @@ func (l *load) end(t *testing.T, database string) {
 
 // losesTheLastWrites makes a leader acknowledge what no standby gets, and kills it.
 func (s *site) losesTheLastWrites(t *testing.T) {
-	noFault(t, s.cluster.SetSynchronous(false))
+	s.control(t, "edit-config", "=true", "=false")
+	noFault(t, s.cluster.Whole())
 	replica := s.ways[0].replicas[0]
 	logIn := func(email string) tokens {
 		t.Helper()

@@ -22,14 +22,17 @@ import (
 const (
 	releaseTag  = "v0.9.8" // of a major version that the module path allows, or Go does not take it
 	releaseTime = "2026-11-26T18:46:18Z"
+
+	releasePlatforms = "linux/amd64,darwin/arm64" // of four: each takes a minute to build
 )
 
 // Two people release one commit, in other folders, with another umask, zone and settings of Go:
-// they get the same bytes. What is in the archives is what docs/deployment.md says.
+// they get the same bytes, and so does a stranger by the commands of docs/deployment.md. What is in the
+// archives is what that page says.
 func TestAReleaseIsReproducible(t *testing.T) {
 	t.Parallel()
 	r := newReleases(t)
-	first := r.make(t, r.repository, "linux/amd64,darwin/arm64")
+	first := r.make(t, r.repository, releasePlatforms)
 	elsewhere := filepath.Join(t.TempDir(), "a folder with spaces", "clone")
 	succeed(t, ".", "git", "clone", "--quiet", r.repository, elsewhere)
 	second := r.make(t, elsewhere, "linux/amd64", "TZ=Asia/Tokyo", "GOFLAGS=-buildvcs=false", "LC_ALL=C")
@@ -45,6 +48,7 @@ func TestAReleaseIsReproducible(t *testing.T) {
 	if got := list(t, first); !slices.Equal(got, append([]string{"SHA256SUMS"}, names...)) {
 		t.Errorf("released: %q", got)
 	}
+	r.download(t, first)
 
 	if err := os.WriteFile(filepath.Join(r.repository, "scribble"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -101,6 +105,43 @@ func (r releases) make(t *testing.T, repository, platforms string, env ...string
 		t.Fatalf("%s: %v\n%s", cmd, err, said)
 	}
 	return out
+}
+
+// download does what docs/deployment.md tells a stranger who has downloaded a release into a folder: to
+// look at it, and to make it again.
+func (r releases) download(t *testing.T, folder string) {
+	t.Helper()
+	version := strings.TrimSpace(succeed(t, ".", "go", "env", "GOVERSION"))
+	script := deploymentBlock(t, "sh download") + deploymentBlock(t, "sh rebuild")
+	for _, old := range []string{"v0.1.0", "https://github.com/signet-id/signet", "GOTOOLCHAIN=go1.26.8"} {
+		if !strings.Contains(script, old) {
+			t.Fatalf("%s does not stand in\n%s", old, script)
+		}
+	}
+	script = strings.NewReplacer("v0.1.0", releaseTag, "https://github.com/signet-id/signet", r.repository,
+		"GOTOOLCHAIN=go1.26.8", "GOTOOLCHAIN="+version).Replace(script)
+	said := succeed(t, folder, "env", "RELEASE_PLATFORMS="+releasePlatforms, "bash", "-e", "-u", "-c", script)
+	for _, want := range []string{"linux-amd64.tar.gz: OK", "signet " + releaseTag, ": " + version} {
+		if !strings.Contains(said, want) {
+			t.Errorf("no %q in what the commands print:\n%s", want, said)
+		}
+	}
+}
+
+// deploymentBlock returns the block of docs/deployment.md that has the info string.
+func deploymentBlock(t *testing.T, info string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/deployment.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range blocks(string(page)) {
+		if b.info == info {
+			return b.text
+		}
+	}
+	t.Fatalf("docs/deployment.md has no block %q", info)
+	return ""
 }
 
 // same compares the files of the second folder with those of the first.

@@ -5,17 +5,12 @@ package interop
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -84,9 +79,7 @@ type replicas struct {
 func newReplicas(t *testing.T) *replicas {
 	t.Helper()
 	r := &replicas{dir: t.TempDir(), front: testport.Address(t), trust: x509.NewCertPool()}
-	if err := os.WriteFile(filepath.Join(r.dir, "tls.pem"), r.certificate(t), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	r.certificate(t)
 	settings := database(t, postgres)
 	env := []string{"SIGNET_ISSUER=https://" + r.front, "SIGNET_DATABASE_URL=" + settings["database_url"],
 		"SIGNET_KEYS_ENCRYPTION_KEY=" + settings["keys.encryption_key"], "SIGNET_METRICS_LISTEN=",
@@ -99,27 +92,17 @@ func newReplicas(t *testing.T) *replicas {
 	return r
 }
 
-// certificate returns a certificate for the proxy, with its key, and trusts it.
-func (r *replicas) certificate(t *testing.T) []byte {
+// certificate makes the certificate of the proxy, as docs/deployment.md does for a trial, and trusts it.
+func (r *replicas) certificate(t *testing.T) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
+	if err := os.Mkdir(filepath.Join(r.dir, "secrets"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
+	succeed(t, r.dir, "bash", "-e", "-u", "-c", deploymentBlock(t, "sh certificate"))
+	public, err := os.ReadFile(filepath.Join(r.dir, "cert.pem"))
+	if err != nil || !r.trust.AppendCertsFromPEM(public) {
+		t.Fatalf("no certificate: %v", err)
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
-	r.trust.AppendCertsFromPEM(public)
-	return append(public, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
 }
 
 // startProxy runs HAProxy with the file of the repository; only addresses and paths are replaced.
@@ -130,8 +113,8 @@ func (r *replicas) startProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := string(text)
-	for old, here := range map[string]string{":8443": r.front, "/run/secrets/tls.pem": filepath.Join(r.dir, "tls.pem"),
-		"signet-a:8080": r.a.address, "signet-b:8080": r.b.address} {
+	for old, here := range map[string]string{":8443": r.front,
+		"/run/secrets/tls.pem": filepath.Join(r.dir, "secrets/tls.pem"), "signet-a:8080": r.a.address, "signet-b:8080": r.b.address} {
 		if strings.Count(config, old) != 1 {
 			t.Fatalf("%s stands %d times in the proxy's configuration", old, strings.Count(config, old))
 		}
@@ -170,7 +153,8 @@ func (r *replicas) startProxy(t *testing.T) {
 func (r *replicas) client(http2 bool) *http.Client {
 	dial := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(theirAddress)}}
 	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{
-		DialContext: dial.DialContext, TLSClientConfig: &tls.Config{RootCAs: r.trust}, ForceAttemptHTTP2: http2}}
+		DialContext: dial.DialContext, ForceAttemptHTTP2: http2,
+		TLSClientConfig: &tls.Config{RootCAs: r.trust, ServerName: "localhost"}}} // the certificate's name
 }
 
 // replace does what docs/deployment.md tells: stop one replica, start its successor, wait until the

@@ -8,6 +8,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -60,6 +62,7 @@ type Parts struct {
 	Logos      *logos.Cache                // optional; without it the pages show no logos of clients
 	Issued     *issuer.Counts              // optional; without it no tokens are counted
 	People     *userstore.Counts           // optional; without it no logins are counted
+	Random     io.Reader                   // optional; without it ids are drawn from the system's source
 
 	// These hold their own settings; Compose sets their fields for the parts above.
 	Accounts *userstore.Accounts
@@ -70,7 +73,9 @@ type Parts struct {
 
 // Compose joins the parts. After it, API.Handler returns the server's handler.
 func Compose(p Parts) error {
-	if err := required.Missing(p, "ClientKeys", "Objects", "Documents", "Logouts", "Metrics", "Traces", "Logos", "Issued", "People"); err != nil {
+	err := required.Missing(p, "ClientKeys", "Objects", "Documents", "Logouts", "Metrics", "Traces", "Logos", "Issued", "People",
+		"Random")
+	if err != nil {
 		return err
 	}
 	if p.Issuer.URL == "" {
@@ -89,13 +94,13 @@ func Compose(p Parts) error {
 
 	a := p.Accounts
 	a.Store, a.Hasher, a.Throttle = p.Store, p.Hasher, p.Throttle
-	a.Now, a.NewID, a.Log, a.Counts = p.Now, NewID, p.Log, p.People
+	ids := source{p.Random}
+	a.Now, a.NewID, a.Log, a.Counts = p.Now, ids.id, p.Log, p.People
 	a.TokenSecret = func() ([]byte, error) { return p.Keys.Secret(keys.OneTime) }
 	a.AppKey = func() ([]byte, error) { return p.Keys.FactorKey(keys.AuthenticatorApps) }
 	a.RecoveryKey = func() ([]byte, error) { return p.Keys.FactorKey(keys.RecoveryCodes) }
 	a.NoMail = m.Way == mail.Absent
 	a.FactorIssuer = p.Pages.Service()
-	var err error
 	a.Passkeys, err = webauthn.New(p.Issuer.URL, a.FactorIssuer, p.API.PasskeyOrigins)
 	if err != nil && !errors.Is(err, webauthn.ErrNoPasskeys) {
 		return err
@@ -113,7 +118,7 @@ func Compose(p Parts) error {
 	i.Pushed, i.RequestObjects = p.Store, p.Objects
 	i.Devices = p.Store
 	i.Subjects = p.Store
-	i.Now, i.NewID, i.NewGrant, i.Log = p.Now, NewID, NewGrantID, p.Log
+	i.Now, i.NewID, i.NewGrant, i.Log = p.Now, ids.id, ids.grant, p.Log
 	i.Admission, i.Cache, i.ClientKeys = p.Admission, p.Cache, p.ClientKeys
 	i.FormSecret = func() ([]byte, error) { return p.Keys.Secret(keys.Forms) }
 
@@ -127,7 +132,7 @@ func Compose(p Parts) error {
 
 	c := p.Clients
 	c.Store, c.Hasher = p.Store, p.Hasher
-	c.Now, c.NewID, c.Log = p.Now, NewID, p.Log
+	c.Now, c.NewID, c.Log = p.Now, ids.id, p.Log
 	c.Algorithms = func(context.Context) ([]string, error) { return p.Keys.ActiveAlgorithms(), nil }
 	c.Resources = nil
 	for _, resource := range i.Resources {
@@ -142,7 +147,7 @@ func Compose(p Parts) error {
 	s.JWKS, s.Secret, s.Ready, s.Metrics = p.Keys.JWKS, p.Keys.Secret, p.Ready, p.Metrics
 	s.Traces = p.Traces
 	s.Logos = p.Logos
-	s.Now, s.NewID, s.Log = p.Now, NewID, p.Log
+	s.Now, s.NewID, s.Log = p.Now, NewID, p.Log // of requests: answers about a failing source have one, too
 	return nil
 }
 
@@ -157,17 +162,32 @@ func ForInspection(
 
 // NewID returns 128 random bits in base64url. It draws until the text begins with a letter or
 // digit, because an id that begins with a dash would look like a flag on a command line.
-func NewID() string {
+func NewID() string { return source{}.id() }
+
+// NewGrantID returns a random id for a grant's row.
+func NewGrantID() userstore.GrantID { return source{}.grant() }
+
+// source draws ids. Nothing is issued without randomness: a reader that fails ends the request, by a
+// panic that is ErrUnavailable and is answered with 503, and the system's source ends the process, as
+// crypto/rand does. No caller can forget an error, and go on with an id that others can predict.
+type source struct{ random io.Reader } // nil: the system's
+
+func (s source) id() string {
 	for {
-		id := NewGrantID()
+		id := s.grant()
 		if text := base64.RawURLEncoding.EncodeToString(id[:]); text[0] != '-' && text[0] != '_' {
 			return text
 		}
 	}
 }
 
-// NewGrantID returns a random id for a grant's row.
-func NewGrantID() (id userstore.GrantID) {
-	rand.Read(id[:])
+func (s source) grant() (id userstore.GrantID) {
+	if s.random == nil {
+		rand.Read(id[:])
+		return id
+	}
+	if _, err := io.ReadFull(s.random, id[:]); err != nil {
+		panic(fmt.Errorf("%w: draw an id: %w", userstore.ErrUnavailable, err))
+	}
 	return id
 }

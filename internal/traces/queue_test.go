@@ -16,7 +16,8 @@ func TestSpansThatDoNotFitAreCounted(t *testing.T) {
 	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-answer }))
 	defer collector.Close()
 	var log bytes.Buffer
-	traces, err := New(t.Context(), Settings{Endpoint: collector.URL, OneIn: 1, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	traces, err := New(t.Context(), Settings{Endpoint: collector.URL, OneIn: 1,
+		Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,8 +27,8 @@ type hashMemory struct {
 	ended   func() uint64 // how many collections have, ours or not
 
 	gate    sync.Mutex // held while collecting, so that no hash allocates meanwhile
-	seen    uint64     // what ended said when a hash last began,
-	older   int64      // and how much of garbage there was then
+	seen    uint64     // what ended said when garbage was last taken off,
+	older   int64      // and how much there was when a hash last began while ended said so
 	garbage atomic.Int64
 	armed   atomic.Bool // tidy is coming
 }
@@ -47,13 +47,16 @@ func newHashMemory(slots int, p Params) *hashMemory {
 func (m *hashMemory) makeRoom() {
 	m.gate.Lock()
 	defer m.gate.Unlock()
-	if n := m.ended(); n != m.seen {
-		// A collection that was not ours. Memory that was dropped after the last hash began may
-		// have missed it.
-		m.seen = n
+	switch n := m.ended(); {
+	case n == m.seen:
+		m.older = m.garbage.Load()
+	case n >= m.seen+2:
+		// Two collections that were not ours. The first may have begun before the last of what is
+		// older was dropped, and have missed it; the second began later.
 		m.garbage.Add(-m.older)
+		m.seen, m.older = n, m.garbage.Load()
 	}
-	if m.older = m.garbage.Load(); m.older >= m.most {
+	if m.garbage.Load() >= m.most {
 		m.clear(m.collect)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/signet-id/signet/userstore/registration"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
@@ -52,9 +54,16 @@ func storeSize(tb testing.TB, url string) int64 {
 		return size
 	}
 	admin := session(tb, url)
+	defer admin.Close(tb.Context())
 	psql(tb, admin, `VACUUM `+one[string](tb, admin, `SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
 		WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'`))
-	return one[int64](tb, admin, `SELECT CAST(sum(pg_total_relation_size(c.oid)) AS BIGINT) FROM pg_class c
+	return postgresSize(tb, admin)
+}
+
+// postgresSize returns the size of all tables and indexes of a database.
+func postgresSize(tb testing.TB, conn *pgx.Conn) int64 {
+	tb.Helper()
+	return one[int64](tb, conn, `SELECT CAST(sum(pg_total_relation_size(c.oid)) AS BIGINT) FROM pg_class c
 		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND c.relkind IN ('r', 'm')`)
 }
 

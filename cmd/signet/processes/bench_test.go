@@ -40,8 +40,8 @@ func BenchmarkColdStart(b *testing.B) {
 	b.ReportMetric(resident, "idle-MiB")
 }
 
-// BenchmarkLogins200 keeps 200 logins in flight. The targets: memory stays under 96 MiB + 2 × (hash
-// slots × argon2 memory), and the key set is answered in under 100 ms at the 99th percentile.
+// BenchmarkLogins200 keeps 200 logins in flight. The targets: memory stays under the bound of
+// BenchmarkSizes, and the key set is answered in under 100 ms at the 99th percentile.
 func BenchmarkLogins200(b *testing.B) {
 	p := start(b, nil, "SIGNET_LOG_LEVEL=warn")
 	defer p.stop(b)

@@ -65,22 +65,6 @@ func (c *Cluster) Switchover(to string) error {
 	})
 }
 
-// Rebuild removes the data of a standby and copies the leader's, and waits until it is done.
-func (c *Cluster) Rebuild(node string) error {
-	if _, err := c.Control("reinit", "signet", node, "--force", "--wait"); err != nil {
-		return err
-	}
-	return c.Whole()
-}
-
-// SetSynchronous turns the synchronous mode on or off, and waits until that has happened.
-func (c *Cluster) SetSynchronous(on bool) error {
-	if _, err := c.Control("edit-config", "signet", "--force", "--set", "synchronous_mode="+strconv.FormatBool(on)); err != nil {
-		return err
-	}
-	return c.Whole()
-}
-
 // Control runs patronictl with the configuration of a node, and returns what it prints.
 func (c *Cluster) Control(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -1,0 +1,252 @@
+package crashes_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/totp"
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+)
+
+// quick are algorithms whose keys are made in no time.
+var quick = []string{jose.EdDSA, jose.ES256}
+
+// keyAct is what an operator, or the time, does to the signing keys.
+type keyAct struct {
+	name string
+	wait time.Duration // before it
+	do   func(ctx context.Context, m *keys.Manager) error
+	// atOnce: a key may sign that no verifier had the time to learn, for the one before is revoked.
+	atOnce bool
+}
+
+var keyActs = []keyAct{
+	{"the rotation that is due", 721 * time.Hour, func(ctx context.Context,
+		m *keys.Manager) error {
+		return m.Step(ctx)
+	}, false},
+	{"a rotation by command", 0, func(ctx context.Context, m *keys.Manager) error {
+		_, err := m.Rotate(ctx, false)
+		return err
+	}, false},
+	{"a revocation", 0, func(ctx context.Context, m *keys.Manager) error {
+		signer, err := m.Signer(jose.ES256)
+		if err == nil {
+			_, err = m.Revoke(ctx, []string{signer.KeyID()}, false)
+		}
+		return err
+	}, true},
+	{"a revocation of all keys", 0, func(ctx context.Context, m *keys.Manager) error {
+		_, err := m.Revoke(ctx, nil, true)
+		return err
+	}, true},
+}
+
+// F-20: every statement of every change of the signing keys fails. What is left is the ring before the
+// change or after it: each algorithm has one key that signs and one successor, all replicas publish the
+// same, and no key signs that was not published for as long as verifiers may keep what they read. The
+// repeated act succeeds.
+func TestF20EveryStatementOfEveryChangeOfKeys(t *testing.T) {
+	eachStore(t, func(t *testing.T, open func(*testing.T) *store) {
+		st := open(t)
+		o := between(st)
+		o.Configure = func(r *apitest.Replica) { r.Keys.Policy.Algorithms = quick } // hundreds of keys are made
+		s := apitest.New(t, o)
+		victim, survivor := s.Replicas[0].Keys, s.Replicas[1].Keys
+		published := map[string]time.Time{} // when each key was first published by both
+		steps := func(t *testing.T) {
+			t.Helper()
+			for _, m := range []*keys.Manager{victim, survivor} {
+				if err := m.Step(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		points := 0
+		for _, act := range keyActs {
+			due := func(t *testing.T) int64 {
+				// The keys of the acts before are removed, so that each act has as many statements as the first.
+				s.Clock.Move(2000 * time.Hour)
+				steps(t)
+				look(t, s, published, true)
+				for range 12 { // two hours, as a server polls
+					s.Clock.Move(10 * time.Minute)
+					steps(t)
+					look(t, s, published, false)
+				}
+				s.Clock.Move(act.wait)
+				return ringVersion(t, st)
+			}
+			before := due(t)
+			st.arm(0, none)
+			if err := act.do(t.Context(), victim); err != nil {
+				t.Fatalf("%s: %v", act.name, err)
+			}
+			n, lossy := st.disarm()
+			if n == 0 || ringVersion(t, st) != before+1 {
+				t.Fatalf("%s: %d statements, %d changes", act.name, n, ringVersion(t, st)-before)
+			}
+			steps(t)
+			look(t, s, published, act.atOnce)
+			for _, p := range (step{statements: n, lossy: lossy}).points(st.faults) {
+				t.Run(fmt.Sprintf("%s, statement %d of %d %s", act.name, p.statement, n, p.fault), func(t *testing.T) {
+					points++
+					before := due(t)
+					st.arm(p.statement, p.fault)
+					err := act.do(t.Context(), victim)
+					if seen, _ := st.disarm(); seen < p.statement {
+						t.Errorf("the act has only %d statements", seen)
+					}
+					done := ringVersion(t, st) - before
+					switch {
+					case p.fault == again && err != nil:
+						t.Errorf("%v, where the database would take the statement again", err)
+					case err == nil && done != 1, done != 0 && done != 1:
+						t.Errorf("%d changes and %v", done, err)
+					}
+					if err != nil && done == 0 {
+						if err := act.do(t.Context(), survivor); err != nil {
+							t.Fatalf("by another replica: %v", err)
+						}
+					}
+					steps(t)
+					look(t, s, published, act.atOnce)
+				})
+			}
+		}
+		t.Logf("%d acts, %d points", len(keyActs), points)
+	})
+}
+
+func ringVersion(t *testing.T, st *store) int64 {
+	t.Helper()
+	v, err := st.direct.RingVersion(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// look checks the signing keys of both replicas after they polled.
+func look(t *testing.T, s *apitest.Server, published map[string]time.Time, atOnce bool) {
+	t.Helper()
+	now := s.Clock.Now()
+	ring, err := s.DB.LoadRing(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []*keys.Manager{s.Replicas[0].Keys, s.Replicas[1].Keys}
+	for _, m := range all {
+		if err := m.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, alg := range quick {
+		states := map[keys.State]int{}
+		for _, k := range ring.Keys {
+			if k.Algorithm != alg {
+				continue
+			}
+			state := k.State(now)
+			states[state]++
+			if state == keys.Pending || state == keys.Active {
+				for _, m := range all {
+					if _, ok := m.PublishedKey(k.ID); !ok {
+						t.Errorf("%s is %s, and not published", k.ID, state)
+					}
+				}
+				if published[k.ID].IsZero() {
+					published[k.ID] = now
+				}
+			}
+		}
+		if states[keys.Pending] != 1 || states[keys.Active] != 1 {
+			t.Errorf("%s has keys in the states %v", alg, states)
+		}
+		for _, m := range all {
+			signer, err := m.Signer(alg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			since, known := published[signer.KeyID()]
+			if !known || !atOnce && now.Sub(since) < m.Policy.JWKSMaxAge {
+				t.Errorf("%s signs with a key that is published since %v (now %v)", alg, since, now)
+			}
+		}
+	}
+	one, err := all[0].JWKS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if two, err := all[1].JWKS(); err != nil || !bytes.Equal(one.Body, two.Body) {
+		t.Errorf("the replicas publish different keys: %v", err)
+	}
+}
+
+// F-16 for an import: a batch is stored as a whole or not at all, with its second factors and the
+// entries of the audit log, and the batch that is imported again is there once.
+func TestF16EveryStatementOfAnImport(t *testing.T) {
+	eachStore(t, func(t *testing.T, open func(*testing.T) *store) {
+		st := open(t)
+		s := apitest.New(t, between(st))
+		runs := 0
+		batch := func() ([]userstore.User, map[int]userstore.ImportedFactors) {
+			runs++
+			var users []userstore.User
+			for n := range 3 {
+				users = append(users, userstore.User{Email: fmt.Sprintf("n%04d-%d@example.test", runs, n), IsActive: true})
+			}
+			app := &userstore.ImportedTOTP{LastCounter: -1,
+				Key: totp.Key{Secret: []byte("twenty planted bytes"), Algorithm: "SHA1", Digits: 6, Period: 30}}
+			return users, map[int]userstore.ImportedFactors{1: {TOTP: app}}
+		}
+		run := func(replica int, users []userstore.User, factors map[int]userstore.ImportedFactors) error {
+			done, err := (&userstore.Importer{Accounts: s.Replicas[replica].Accounts}).Import(t.Context(), users, factors)
+			for _, d := range done {
+				if d.Err != nil {
+					t.Errorf("refused: %v", d.Err)
+				}
+			}
+			return err
+		}
+		before := st.count()
+		st.arm(0, none)
+		first, factors := batch()
+		if err := run(0, first, factors); err != nil {
+			t.Fatal(err)
+		}
+		n, lossy := st.disarm()
+		whole := st.count().Since(before)
+		if n < 3 || whole["users"] != 3 || whole["authenticator_apps"] != 1 || whole["audit_events"] != 3 {
+			t.Fatalf("%d statements, %s", n, whole)
+		}
+		points := step{statements: n, lossy: lossy}.points(st.faults)
+		for _, p := range points {
+			users, factors := batch()
+			before := st.count()
+			st.arm(p.statement, p.fault)
+			err := run(0, users, factors)
+			st.disarm()
+			switch acts := st.count().Since(before); {
+			case p.fault == again && err != nil:
+				t.Errorf("statement %d %s: %v", p.statement, p.fault, err)
+			case err == nil && !maps.Equal(acts, whole), len(acts) > 0 && !maps.Equal(acts, whole):
+				t.Errorf("statement %d %s: %v, and done by half: %s more", p.statement, p.fault, err, acts.Since(whole))
+			}
+			if err := run(1, users, factors); err != nil {
+				t.Errorf("statement %d %s: imported again: %v", p.statement, p.fault, err)
+			}
+			if acts := st.count().Since(before); !maps.Equal(acts, whole) {
+				t.Errorf("statement %d %s: imported twice, there is %s more", p.statement, p.fault, acts.Since(whole))
+			}
+		}
+		t.Logf("%d points", len(points))
+	})
+}
