@@ -75,6 +75,7 @@ var exceptions = map[string]exception{
 
 	"POST /v1/password/reset":        {why: usedUp, again: []string{"400 one_time_token_invalid"}},
 	"POST /v1/password/reset/second": {why: usedUp, again: []string{"400 one_time_token_invalid"}},
+	"POST /v1/profile/email":         {why: doneTwice, twice: true},
 	"POST /v1/email/verify": {why: usedUp + "; it ends every pending sign-up of the address, of which there are two where one was sent twice",
 		again: []string{"400 one_time_token_invalid"}, more: []string{"pending_signups"}},
 	"POST /v1/profile/email/confirm": {why: usedUp, again: []string{"400 one_time_token_invalid"}},

@@ -192,15 +192,19 @@ func TestTheProbersSessions(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			s.set(func() { s.lost = false })
 		}
+		begun := func() (n int) {
+			s.set(func() { n = s.sessions })
+			return n
+		}
 		time.Sleep(2 * time.Second)
-		if refused := p.Refused(); len(refused) != 0 || s.sessions != 2*lanes {
-			t.Errorf("%d sessions, want %d, refused: %q", s.sessions, 2*lanes, refused)
+		if refused, n := p.Refused(), begun(); len(refused) != 0 || n != 2*lanes {
+			t.Errorf("%d sessions, want %d, refused: %q", n, 2*lanes, refused)
 		}
 		s.set(func() { s.ends = true })
 		time.Sleep(2 * time.Second)
-		if refused := p.Refused(); len(refused) != 1 || !strings.Contains(refused[0], "invalid_grant") ||
-			s.sessions != 2*lanes+1 {
-			t.Errorf("%d sessions, refused: %q", s.sessions, refused)
+		refused, n := p.Refused(), begun()
+		if len(refused) != 1 || !strings.Contains(refused[0], "invalid_grant") || n != 2*lanes+1 {
+			t.Errorf("%d sessions, refused: %q", n, refused)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -146,6 +147,7 @@ func Counter(tb testing.TB, url string, without ...string) func() Counts {
 	}
 	db, err := sql.Open("sqlite", url) // the driver that sqlstore has registered
 	fail(err)
+	db.SetMaxOpenConns(1) // data_version is one connection's
 	tb.Cleanup(func() { _ = db.Close() })
 	rows, err := db.QueryContext(ctx, `SELECT m.name, c.name, c.type FROM sqlite_schema m JOIN pragma_table_info(m.name) c
 		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name, c.cid`)
@@ -164,15 +166,23 @@ func Counter(tb testing.TB, url string, without ...string) func() Counts {
 		statements[i], err = db.PrepareContext(ctx, q)
 		fail(err)
 	}
+	var counted int64 // the version of what was counted last
+	var last Counts
 	return func() Counts {
 		tb.Helper()
-		return counts(func(do func(int, func(...any) error) error) error {
-			for i := range queries {
-				if err := do(i, statements[i].QueryRowContext(ctx).Scan); err != nil {
-					return err
+		var version int64
+		fail(db.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version))
+		if version != counted {
+			counted = version
+			last = counts(func(do func(int, func(...any) error) error) error {
+				for i := range queries {
+					if err := do(i, statements[i].QueryRowContext(ctx).Scan); err != nil {
+						return err
+					}
 				}
-			}
-			return nil
-		})
+				return nil
+			})
+		}
+		return maps.Clone(last)
 	}
 }
