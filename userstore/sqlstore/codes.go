@@ -386,21 +386,34 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 	if err := storables(steps); err != nil {
 		return err
 	}
-	own := bind(`SELECT used_at FROM codes WHERE hash = $1 AND grant_id = $2 AND used_at = $3`, r.Hash[:], g.ID[:], now)
-	return db.as("RedeemCode").retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
+	as := db.as("RedeemCode")
+	return as.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
 		if maybeDone {
-			done := false
-			err := db.engine.read(ctx, own, func(scanner) error { done = true; return nil })
-			if err != nil || done {
+			if done, err := as.redeemed(ctx, r); err != nil || done {
 				return err
 			}
 		}
 		n, err := db.engine.batch(ctx, steps)
 		if err == nil && n[2] == 0 {
-			return userstore.ErrConflict
+			err = userstore.ErrConflict
+		}
+		if maybeDone && isRefusal(err) {
+			// An earlier try whose connection broke may have run on in the server. This try waited for it
+			// at the user's row, or met its grant: only now its work can be seen for certain.
+			if done, failure := as.redeemed(ctx, r); failure != nil || done {
+				return failure
+			}
 		}
 		return err
 	})
+}
+
+// redeemed reports whether this very redemption was committed.
+func (db named) redeemed(ctx context.Context, r userstore.Redeem) (done bool, err error) {
+	own := bind(`SELECT used_at FROM codes WHERE hash = $1 AND grant_id = $2 AND used_at = $3`,
+		r.Hash[:], r.Grant.ID[:], micros(r.Now))
+	err = db.engine.read(ctx, own, func(scanner) error { done = true; return nil })
+	return done, err
 }
 
 const (

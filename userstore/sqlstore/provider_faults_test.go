@@ -198,3 +198,53 @@ func TestF15HalfARedemption(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// F-08: the connection breaks while the server still runs the redemption. The retry comes before the
+// server has ended that try, waits for it, and is no second redemption.
+func TestF08ARedemptionOvertakenByItsOwnRetry(t *testing.T) {
+	t.Parallel()
+	url := sqltest.PostgresURL(t)
+	p := newProxy(t, url)
+	db, admin, holder := open(t, p.url, sqlstore.Options{}), session(t, url), session(t, url)
+	for _, begun := range []bool{false, true} {
+		u, s, c := inBrowser(t, db)
+		r := redemption(u, c)
+		if begun {
+			c = beginning(u, s, r.Grant.ID)
+			if err := db.SaveCode(t.Context(), c, nil, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+			r = goingOn(u, s, r.Grant.ID, now)
+		}
+		psql(t, holder, `BEGIN`, `UPDATE users SET version = version WHERE id = '`+u.ID+`'`)
+		waiting := func(want int64) {
+			t.Helper()
+			for began := time.Now(); ; time.Sleep(time.Millisecond) {
+				n := one[int64](t, admin, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+					AND wait_event_type = 'Lock' AND query LIKE 'UPDATE users SET last_session_id%'`)
+				if n == want {
+					return
+				}
+				if time.Since(began) > 2*time.Second {
+					t.Fatalf("%d redemptions wait for the user's row, want %d", n, want)
+				}
+			}
+		}
+		answer := make(chan error, 1)
+		go func() { answer <- db.RedeemCode(t.Context(), r) }()
+		waiting(1)
+		p.cut()
+		waiting(2)
+		psql(t, holder, `COMMIT`)
+		if err := <-answer; err != nil {
+			t.Errorf("begun %t: %v", begun, err)
+		}
+		if v, err := db.GrantByID(t.Context(), r.Grant.ID); err != nil || v.Grant.Generation != 1 {
+			t.Errorf("begun %t: %+v, %v", begun, v.Grant, err)
+		}
+		r.Now = r.Now.Add(time.Second)
+		if err := db.RedeemCode(t.Context(), r); !errors.Is(err, userstore.ErrConflict) {
+			t.Errorf("begun %t: redeemed again: %v", begun, err)
+		}
+	}
+}

@@ -40,6 +40,16 @@ func newProxy(t *testing.T, target string) *proxy {
 	return p
 }
 
+// cut ends every connection at once. What the server runs goes on there.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.open {
+		c.Close()
+	}
+	clear(p.open)
+}
+
 func (p *proxy) serve(client net.Conn, server string) {
 	defer client.Close()
 	startup, err := pgproxy.Startup(client)
