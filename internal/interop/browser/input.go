@@ -29,11 +29,16 @@ func (tab *Tab) Press(key string) {
 	tab.Do("Input.dispatchKeyEvent", event, nil)
 }
 
-// Click clicks with the mouse in the middle of an element.
+// Click clicks with the mouse in the middle of an element. It waits until the page is drawn, because
+// a browser ignores clicks on a page that nobody can see yet. A page behind another one is never drawn.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
 	var at struct{ X, Y float64 }
-	tab.Eval(`(e => {
+	tab.Eval(`(async e => {
+		await new Promise(drawn => {
+			requestAnimationFrame(() => requestAnimationFrame(drawn))
+			setTimeout(drawn, 500)
+		})
 		e.scrollIntoView({block: 'center'})
 		const r = e.getBoundingClientRect()
 		return {X: r.x + r.width / 2, Y: r.y + r.height / 2}
