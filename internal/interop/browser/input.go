@@ -29,16 +29,11 @@ func (tab *Tab) Press(key string) {
 	tab.Do("Input.dispatchKeyEvent", event, nil)
 }
 
-// Click clicks with the mouse in the middle of an element. It waits until the page is drawn, because
-// a browser ignores clicks on a page that nobody can see yet. A page behind another one is never drawn.
+// Click clicks with the mouse in the middle of an element.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
 	var at struct{ X, Y float64 }
-	tab.Eval(`(async e => {
-		await new Promise(drawn => {
-			requestAnimationFrame(() => requestAnimationFrame(drawn))
-			setTimeout(drawn, 500)
-		})
+	tab.Eval(`(e => {
 		e.scrollIntoView({block: 'center'})
 		const r = e.getBoundingClientRect()
 		return {X: r.x + r.width / 2, Y: r.y + r.height / 2}
