@@ -30,8 +30,7 @@ import (
 // longer (see BenchmarkKnownAndUnknown). What the row in the outbox costs is live-ms against
 // none-ms: with the real cost of a hash, and with hashes that cost next to nothing.
 func BenchmarkSignUpAndTheMailServer(b *testing.B) {
-	for engine, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite,
-		"postgres": sqltest.Postgres} {
+	for engine, fresh := range sqltest.Engines {
 		for cost, hasher := range hashers {
 			b.Run(engine+"/hash="+cost, func(b *testing.B) {
 				names := []string{"none", "live", "refusing", "silent"}

@@ -13,7 +13,6 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/password"
-	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
@@ -29,8 +28,7 @@ import (
 // A busy machine blurs it, so run it on a quiet one. With hashes that cost next to nothing, what
 // else differs stands out.
 func BenchmarkKnownAndUnknown(b *testing.B) {
-	for name, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite,
-		"postgres": sqltest.Postgres} {
+	for name, fresh := range sqltest.Engines {
 		for cost, hasher := range hashers {
 			b.Run(name+"/hash="+cost, func(b *testing.B) {
 				s := apitest.New(b, apitest.Options{DB: fresh(b), Configure: func(r *apitest.Replica) {

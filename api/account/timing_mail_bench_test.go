@@ -12,7 +12,6 @@ import (
 
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/userstore"
-	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
@@ -23,8 +22,7 @@ import (
 //
 //	go test ./api/account -run '^$' -bench KnownAndUnknownByMail -benchtime 2000x
 func BenchmarkKnownAndUnknownByMail(b *testing.B) {
-	for engine, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite,
-		"postgres": sqltest.Postgres} {
+	for engine, fresh := range sqltest.Engines {
 		for _, path := range []string{"/v1/password/forgot", "/v1/email/verification", "/v1/signup"} {
 			b.Run(engine+strings.ReplaceAll(path, "/", "-"), func(b *testing.B) {
 				o := apitest.Options{DB: fresh(b)}

@@ -13,7 +13,6 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/internal/totp"
 	"github.com/signet-id/signet/userstore"
-	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
@@ -63,8 +62,7 @@ var pairsOfSteps = []pairOfSteps{
 //
 //	go test ./api/account -run '^$' -bench KnownAndUnknownAtTheSecondStep -benchtime 2000x -timeout 2h
 func BenchmarkKnownAndUnknownAtTheSecondStep(b *testing.B) {
-	for engine, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite,
-		"postgres": sqltest.Postgres} {
+	for engine, fresh := range sqltest.Engines {
 		for _, pair := range pairsOfSteps {
 			b.Run(engine+"/"+pair.name+"/hash="+pair.hash, func(b *testing.B) {
 				s := apitest.New(b, apitest.Options{DB: fresh(b), Configure: func(r *apitest.Replica) {

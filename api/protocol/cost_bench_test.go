@@ -9,28 +9,23 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/cputime"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
-	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
 // BenchmarkClientCredentialsCost measures what one token costs the process, from the request to the
-// answer, without connections: memory, and the time of its cores, which other programs on the machine
-// hardly change.
+// answer, without connections: memory, and the time of its cores.
 func BenchmarkClientCredentialsCost(b *testing.B) {
-	for _, store := range []struct {
-		name string
-		open func(testing.TB) *sqlstore.DB
-	}{{"sqlite", sqltest.SQLite}, {"postgres", sqltest.Postgres}} {
-		b.Run(store.name, func(b *testing.B) {
-			s := apitest.New(b, apitest.Options{DB: store.open(b), Configure: func(r *apitest.Replica) { // as served
+	for engine, open := range sqltest.Engines {
+		b.Run(engine, func(b *testing.B) {
+			s := apitest.New(b, apitest.Options{DB: open(b), Configure: func(r *apitest.Replica) { // as served
 				r.API.Log = slog.New(slog.NewJSONHandler(io.Discard, nil))
 				r.API.Metrics = countNothing{}
 				r.API.Now = time.Now
@@ -41,9 +36,7 @@ func BenchmarkClientCredentialsCost(b *testing.B) {
 			c := s.Register(userstore.Client{ID: "machine", GrantTypes: []string{userstore.GrantClientCredentials}})
 			body := url.Values{"grant_type": {"client_credentials"}}.Encode()
 			handler := s.Replicas[0].HTTP.Config.Handler
-			b.ReportAllocs()
-			before := cpuTime(b)
-			for b.Loop() {
+			cputime.Loop(b, func() {
 				r := httptest.NewRequest(http.MethodPost, "https://id.test/oauth2/token", strings.NewReader(body))
 				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 				r.SetBasicAuth(c.ID, c.Secret)
@@ -52,17 +45,7 @@ func BenchmarkClientCredentialsCost(b *testing.B) {
 				if w.Code != http.StatusOK {
 					b.Fatalf("%d: %s", w.Code, w.Body)
 				}
-			}
-			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
+			})
 		})
 	}
-}
-
-// cpuTime is the time that cores have spent on this process.
-func cpuTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

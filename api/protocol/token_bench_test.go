@@ -32,8 +32,7 @@ import (
 // in the same process. ratio is ours against that one (the aims: 0.9 for RS256, 0.6 for EdDSA); p99
 // is ours.
 func BenchmarkClientCredentials(b *testing.B) {
-	for store, open := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite,
-		"postgres": sqltest.Postgres} {
+	for store, open := range sqltest.Engines {
 		for _, alg := range []string{jose.RS256, jose.EdDSA} {
 			for _, connections := range []int{16, 64} {
 				b.Run(fmt.Sprintf("%s/%s/%d", store, alg, connections), func(b *testing.B) {

@@ -46,6 +46,17 @@ func newTwoReplicas(t *testing.T) (*twoReplicas, *Prober) {
 	return answers, p
 }
 
+// running runs the prober until end is called.
+func running(t *testing.T, p *Prober) (end func()) {
+	ctx, stop := context.WithCancel(t.Context())
+	var run sync.WaitGroup
+	run.Go(func() { p.Run(ctx) })
+	return func() {
+		stop()
+		run.Wait()
+	}
+}
+
 func (s *twoReplicas) set(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,11 +125,7 @@ func (s *twoReplicas) recover(p *Prober, during func()) recovery {
 func TestTheProberMeasuresRecoveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := newTwoReplicas(t)
-		ctx, stop := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		running.Go(func() { p.Run(ctx) })
-		defer running.Wait()
-		defer stop()
+		defer running(t, p)()
 		b := p.probed[1].Replica
 		time.Sleep(10 * time.Second)
 		asked := map[string]int{}
@@ -181,11 +188,7 @@ func TestTheProberMeasuresRecoveries(t *testing.T) {
 func TestTheProbersSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := newTwoReplicas(t)
-		ctx, stop := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		running.Go(func() { p.Run(ctx) })
-		defer running.Wait()
-		defer stop()
+		defer running(t, p)()
 		for range 3 {
 			time.Sleep(2 * time.Second)
 			s.set(func() { s.lost = true })

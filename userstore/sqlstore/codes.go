@@ -388,18 +388,13 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 	}
 	as := db.as("RedeemCode")
 	return as.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
-		if maybeDone {
-			if done, err := as.redeemed(ctx, r); err != nil || done {
-				return err
-			}
-		}
 		n, err := db.engine.batch(ctx, steps)
 		if err == nil && n[2] == 0 {
 			err = userstore.ErrConflict
 		}
 		if maybeDone && isRefusal(err) {
-			// An earlier try whose connection broke may have run on in the server. This try waited for it
-			// at the user's row, or met its grant: only now its work can be seen for certain.
+			// An earlier try whose connection broke may still have run in the server. This try waited for it
+			// at the user's row, or met its grant: only now is it certain what the earlier one did.
 			if done, failure := as.redeemed(ctx, r); failure != nil || done {
 				return failure
 			}

@@ -52,6 +52,8 @@ func Start(t testing.TB, arguments ...string) *Browser {
 		"--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
 		"--password-store=basic", "--lang=en-US", "--force-color-profile=srgb",
+		// A browser ignores clicks on a page that it has not drawn yet; tests are quicker than people.
+		"--allow-pre-commit-input",
 		// Names that end in .test resolve to this machine, and no other name resolves.
 		"--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 	}, arguments...)...)

@@ -21,10 +21,9 @@ var timeline = []string{"SIGNET_KEYS_PROPAGATION=10s", "SIGNET_KEYS_JWKS_MAX_AGE
 // through both, the old one leaves, and comes back.
 func TestF34ThePreviousVersionBesideThisOne(t *testing.T) {
 	t.Parallel()
-	old, database := previous(t), pgtest.URL(t)
-	s := newService(t, database, timeline...)
+	database := pgtest.URL(t)
+	u, s, old := newUpgrade(t, database)
 	s.env = append(s.env, "SIGNET_KEYS_ENCRYPTION_KEY_FILE="+s.newKEK(t, "kek"))
-	u := &upgrade{service: s, programs: [2]string{old, programs.signet}, began: time.Now()}
 
 	t.Log("v0.1.0 alone")
 	u.replicas[0] = s.start(t, "the old replica", old, nil, "--migrate")
@@ -73,10 +72,9 @@ func TestF34ThePreviousVersionBesideThisOne(t *testing.T) {
 // A database that this version made, on which nobody did anything yet but log in, serves v0.1.0.
 func TestF34BackToThePreviousVersion(t *testing.T) {
 	t.Parallel()
-	old, database := previous(t), pgtest.URL(t)
-	s := newService(t, database, timeline...)
+	database := pgtest.URL(t)
+	u, s, old := newUpgrade(t, database)
 	s.env = append(s.env, "SIGNET_KEYS_ENCRYPTION_KEY_FILE="+s.newKEK(t, "kek"))
-	u := &upgrade{service: s, programs: [2]string{old, programs.signet}, began: time.Now()}
 	u.replicas[1] = s.start(t, "the new replica", programs.signet, nil, "--migrate")
 	u.settle(t)
 	s.end(t, u.replicas[1])
@@ -107,9 +105,7 @@ func TestF34BackToThePreviousVersion(t *testing.T) {
 // F-34: the file of v0.1.0 goes on under this version, and back.
 func TestF34AFileOfThePreviousVersion(t *testing.T) {
 	t.Parallel()
-	old := previous(t)
-	s := newService(t, "", timeline...)
-	u := &upgrade{service: s, programs: [2]string{old, programs.signet}, began: time.Now()}
+	u, s, old := newUpgrade(t, "")
 	u.replicas[0] = s.start(t, "the old server", old, nil, "--migrate")
 	u.settle(t)
 	if _, said, err := s.try(programs.signet, nil, "serve"); err == nil || !strings.Contains(said, "another server uses") {

@@ -39,6 +39,14 @@ type upgrade struct {
 	firstAccess string
 }
 
+// newUpgrade returns a service without replicas, on a database (none is the embedded one), with the
+// program of the old version.
+func newUpgrade(t *testing.T, database string) (u *upgrade, s *service, old string) {
+	t.Helper()
+	old, s = previous(t), newService(t, database, timeline...)
+	return &upgrade{service: s, programs: [2]string{old, programs.signet}, began: time.Now()}, s, old
+}
+
 // next returns the address of the replica whose turn it is.
 func (u *upgrade) next() string {
 	u.turn++

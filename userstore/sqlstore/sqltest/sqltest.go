@@ -12,6 +12,10 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
+// Engines open a fresh, migrated store each, by the name of the engine, for benchmarks that choose
+// when.
+var Engines = map[string]func(testing.TB) *sqlstore.DB{"sqlite": SQLite, "postgres": Postgres}
+
 // Each runs fn as the subtests "sqlite" and "postgres", each with a fresh,
 // migrated store. It never skips: without Postgres programs the test fails.
 func Each(t *testing.T, fn func(t *testing.T, db *sqlstore.DB)) {

@@ -1,0 +1,32 @@
+//go:build unix
+
+// Package cputime measures benchmarks by the time of the cores instead of that of the clock, which
+// other programs on the machine change far more.
+package cputime
+
+import (
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Loop runs fn as b.Loop does, and reports as cpu-µs/op what the cores spent on this process for
+// one fn. A database that is another process is not among it.
+func Loop(b *testing.B, fn func()) {
+	b.Helper()
+	b.ReportAllocs()
+	before := spent(b)
+	for b.Loop() {
+		fn()
+	}
+	b.ReportMetric(float64((spent(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
+}
+
+func spent(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
