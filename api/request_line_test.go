@@ -137,17 +137,19 @@ func TestTheLineOfARequestHasTheDocumentedFields(t *testing.T) {
 			q    apitest.Request
 			want string
 		}{
-			"a page":                       {apitest.Request{Path: "/login"}, every},
-			"a public document":            {apitest.Request{Path: "/.well-known/openid-configuration"}, every},
-			"a refresh":                    {apitest.Request{Method: "POST", Path: "/v1/refresh", Body: apitest.Fields{"refresh_token": tokens.Refresh}}, every},
-			"a request that is recorded":   {apitest.Request{Path: "/v1/profile", Token: tokens.Access}, every + " trace_id"},
-			"a refusal that is recorded":   {apitest.Request{Path: "/v1/profile"}, every + " trace_id code reason"},
-			"a path that there is not":     {apitest.Request{Path: "/nothing"}, every + " code reason"},
-			"a method that there is not":   {apitest.Request{Method: "DELETE", Path: "/healthz"}, every + " code"},
-			"a client with a wrong secret": {apitest.Request{Method: "POST", Path: "/oauth2/token", Basic: [2]string{web.ID, "a wrong secret"}, Form: url.Values{"grant_type": {"client_credentials"}}}, every + " code client_id reason"},
-			"a refusal by a redirect":      {apitest.Request{Path: apitest.AuthorizePath(web, apitest.Param("prompt", "none"))}, every + " code client_id redirect_uri reason"},
-			"not ready":                    {apitest.Request{Path: "/readyz"}, every + " code error"},
-			"a crash":                      {apitest.Request{Path: "/.well-known/jwks.json"}, every + " code error stack"},
+			"a page":                     {apitest.Request{Path: "/login"}, every},
+			"a public document":          {apitest.Request{Path: "/.well-known/openid-configuration"}, every},
+			"a refresh":                  {apitest.Request{Method: "POST", Path: "/v1/refresh", Body: apitest.Fields{"refresh_token": tokens.Refresh}}, every},
+			"a request that is recorded": {apitest.Request{Path: "/v1/profile", Token: tokens.Access}, every + " trace_id"},
+			"a refusal that is recorded": {apitest.Request{Path: "/v1/profile"}, every + " trace_id code reason"},
+			"a path that there is not":   {apitest.Request{Path: "/nothing"}, every + " code reason"},
+			"a method that there is not": {apitest.Request{Method: "DELETE", Path: "/healthz"}, every + " code"},
+			"a client with a wrong secret": {apitest.Request{Method: "POST", Path: "/oauth2/token",
+				Basic: [2]string{web.ID, "a wrong secret"}, Form: url.Values{"grant_type": {"client_credentials"}}},
+				every + " code client_id reason"},
+			"a refusal by a redirect": {apitest.Request{Path: apitest.AuthorizePath(web, apitest.Param("prompt", "none"))}, every + " code client_id redirect_uri reason"},
+			"not ready":               {apitest.Request{Path: "/readyz"}, every + " code error"},
+			"a crash":                 {apitest.Request{Path: "/.well-known/jwks.json"}, every + " code error stack"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				s := s.With(t)
@@ -203,7 +205,8 @@ func TestTheLineOfARequestNamesNobody(t *testing.T) {
 			return do(apitest.Request{Method: "POST", Path: path, Body: body}, status, code)
 		}
 		alice := s.SignUp("alice")
-		tv := s.Register(userstore.Client{ID: "tv", Scopes: []string{"openid"}, AuthMethod: userstore.AuthNone, GrantTypes: []string{userstore.GrantDeviceCode, userstore.GrantRefreshToken}})
+		tv := s.Register(userstore.Client{ID: "tv", Scopes: []string{"openid"}, AuthMethod: userstore.AuthNone,
+			GrantTypes: []string{userstore.GrantDeviceCode, userstore.GrantRefreshToken}})
 		web := s.WebClient()
 
 		for _, email := range []string{alice.Email, "nobody@example.test"} {
@@ -232,7 +235,8 @@ func TestTheLineOfARequestNamesNobody(t *testing.T) {
 		do(apitest.Request{Path: "/device?user_code=" + asked.UserCode}, 200, "")
 		// What an app mixes up lands in the fields that the line does have.
 		do(apitest.Request{Path: apitest.AuthorizePath(web, apitest.Param("client_id", alice.Email))}, 400, "")
-		do(apitest.Request{Path: apitest.AuthorizePath(web, apitest.Param("redirect_uri", "https://ada@web.test/cb?code="+code+"#"+alice.Email))}, 400, "")
+		do(apitest.Request{Path: apitest.AuthorizePath(web,
+			apitest.Param("redirect_uri", "https://ada@web.test/cb?code="+code+"#"+alice.Email))}, 400, "")
 		do(apitest.Request{Path: "/v1/profile/" + url.PathEscape(alice.Email)}, 404, "not_found")
 
 		for id, line := range linesOf(t, s, answers...) {

@@ -51,7 +51,7 @@ func ofPostgres(owner *testing.T, test string) *victims {
 				p.Arm(n, pgproxy.Cut, "", kill)
 			}
 		},
-		count: func(*testing.T, *replica) int { n, _ := p.Disarm(); return n },
+		count: func(*testing.T, *replica) int { seen, _ := p.Disarm(); return len(seen) },
 		other: func(*testing.T) *replica { return survivor }, survives: true,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
@@ -32,9 +33,35 @@ type store struct {
 	faults         []fault // those that its engine knows
 	count          func() sqltest.Counts
 
-	arm    func(at int, f fault)
-	forget func()                               // empties the budgets
-	disarm func() (statements int, lossy []int) // lossy: those whose answers can be lost
+	arm    func(at statement, f fault)
+	forget func() // empties the budgets
+	disarm func() ran
+}
+
+// statement is the nth of those with a text that are run for a request. What a server does beside the
+// request, such as giving budgets back, may come before it or not, and so a number alone would be of
+// another statement now and then.
+type statement struct {
+	sql string
+	nth int // from 1
+}
+
+// ran is what a request ran.
+type ran struct {
+	statements []string
+	lossy      []int // numbers of those whose answers can be lost
+	met        bool  // the fault was met
+}
+
+// at returns the k-th statement.
+func (r ran) at(k int) statement {
+	s := statement{sql: r.statements[k-1]}
+	for _, sql := range r.statements[:k] {
+		if sql == s.sql {
+			s.nth++
+		}
+	}
+	return s
 }
 
 // budgets are spent whatever becomes of a request: they hold no acts, and are emptied before a request
@@ -53,43 +80,47 @@ func sqliteStore(t *testing.T) *store {
 			budgets...)} // there is no connection that could be cut
 	busy, broken := sqliteErrors(t)
 	var mu sync.Mutex
-	var at int
+	var at statement
 	var what fault
 	var seen []string
+	var here, met bool // the statement runs whose answer is to be lost; the fault was met
 	sqlstore.Interrupt(s.faulty, sqlstore.Interruption{
 		Before: func(text string) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if seen = append(seen, text); len(seen) != at {
+			seen = append(seen, text)
+			if what == none || met || text != at.sql || (ran{statements: seen}).at(len(seen)) != at {
 				return nil
 			}
-			switch what {
+			switch met = true; what {
 			case refused:
 				return broken
 			case again:
 				return busy
 			}
+			here = true
 			return nil
 		},
-		After: func(string) error {
+		After: func(text string) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if len(seen) == at && what == lost {
-				at = 0
+			if here && text == at.sql {
+				here = false
 				return broken
 			}
 			return nil
 		},
 	})
-	s.arm = func(n int, f fault) {
+	s.arm = func(n statement, f fault) {
 		mu.Lock()
 		defer mu.Unlock()
-		at, what, seen = n, f, nil
+		at, what, seen, here, met = n, f, nil, false, false
 	}
-	s.disarm = func() (statements int, lossy []int) {
+	s.disarm = func() ran {
 		mu.Lock()
 		defer mu.Unlock()
-		at = 0
+		what = none
+		var lossy []int
 		inside := false // a transaction, of which only the end is an answer about the data
 		for i, text := range seen {
 			if text == sqlstore.Commit || !inside && text != sqlstore.Begin && !strings.HasPrefix(text, "SELECT") {
@@ -97,7 +128,7 @@ func sqliteStore(t *testing.T) *store {
 			}
 			inside = text == sqlstore.Begin || inside && text != sqlstore.Commit && text != sqlstore.Rollback
 		}
-		return len(seen), lossy
+		return ran{seen, lossy, met}
 	}
 	return s
 }
@@ -134,25 +165,29 @@ func postgresStore(t *testing.T) *store {
 	s := &store{direct: apitest.Open(t, url), count: sqltest.Counter(t, url, noActs...),
 		faults: []fault{refused, cut, again, lost}, forget: sqltest.Eraser(t, url, budgets...)}
 	s.faulty = apitest.Open(t, p.URL)
-	s.arm = func(at int, f fault) {
+	var met atomic.Bool
+	s.arm = func(at statement, f fault) {
 		// The connection is open, and ready for the first statement.
 		if _, err := s.faulty.Now(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		switch f {
-		case none:
-			p.Arm(0, pgproxy.None, "", nil)
-		case refused:
-			p.Arm(at, pgproxy.Fail, "XX000", nil) // internal_error
-		case again:
-			p.Arm(at, pgproxy.Fail, "40001", nil) // serialization_failure
-		case cut:
-			p.Arm(at, pgproxy.Cut, "", nil)
-		case lost:
-			p.Arm(at, pgproxy.Lose, "", nil)
-		}
+		met.Store(false)
+		means := map[fault]struct {
+			fault pgproxy.Fault
+			code  string
+		}{
+			none:    {pgproxy.None, ""},
+			refused: {pgproxy.Fail, "XX000"}, // internal_error
+			again:   {pgproxy.Fail, "40001"}, // serialization_failure
+			cut:     {pgproxy.Cut, ""},
+			lost:    {pgproxy.Lose, ""},
+		}[f]
+		p.ArmAmong(at.sql, at.nth, means.fault, means.code, func() { met.Store(true) })
 	}
-	s.disarm = p.Disarm
+	s.disarm = func() ran {
+		statements, lossy := p.Disarm()
+		return ran{statements, lossy, met.Load()}
+	}
 	return s
 }
 

@@ -32,6 +32,7 @@ func (m *metrics) addTraces(t *traces.Traces) {
 	m.registry.MustRegister(
 		counter("signet_trace_spans_sent_total", "Spans that the collector took.", func() float64 { return float64(t.Sent()) }),
 		counter("signet_trace_spans_failed_total", "Spans that could not be sent.", func() float64 { return float64(t.Failed()) }),
-		counter("signet_trace_spans_dropped_total", "Spans that did not fit into the queue.", func() float64 { return float64(t.Dropped()) }),
+		counter("signet_trace_spans_dropped_total", "Spans that did not fit into the queue.",
+			func() float64 { return float64(t.Dropped()) }),
 	)
 }

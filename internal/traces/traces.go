@@ -2,9 +2,9 @@
 // HTTP. It is the only door to OpenTelemetry.
 //
 // No request waits for the collector: spans are queued and sent in batches in the background, and
-// what does not fit into the queue is dropped and counted. Whether a request is recorded is decided here when it
-// begins, by chance. A stranger cannot force it: traceparent is only read where the caller says that
-// it comes from a proxy that sets it.
+// what does not fit into the queue is dropped and counted. Whether a request is recorded is decided
+// here when it begins, by chance. A stranger cannot force it: traceparent is only read where the
+// caller says that it comes from a proxy that sets it.
 package traces
 
 import (
@@ -101,7 +101,8 @@ func (t *Traces) Stop() {
 // Failed returns how many spans the collector did not take, for metrics.
 func (t *Traces) Failed() uint64 { return t.sender.failed.Load() }
 
-// Dropped returns how many spans did not fit into the queue, for metrics. They are not among the failed ones.
+// Dropped returns how many spans did not fit into the queue, for metrics. They are not among the
+// failed ones.
 func (t *Traces) Dropped() uint64 { return t.queue.dropped.Load() }
 
 // Sent returns how many spans the collector took.

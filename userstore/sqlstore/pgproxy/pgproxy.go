@@ -38,9 +38,11 @@ type Proxy struct {
 
 	mu      sync.Mutex
 	open    map[net.Conn]bool
-	seen    int   // statements since Arm
-	awaited []int // those after which the driver waited for answers
-	at      int   // the statement that has the fault; 0: none
+	seen    []string // statements since Arm
+	awaited []int    // how many there were whenever the driver waited for answers
+	among   string   // what at counts: this statement; "": all of them
+	at      int      // the one that has the fault; 0: none
+	counted int
 	fault   Fault
 	code    string // SQLSTATE of Fail
 	then    func() // called as the fault happens
@@ -97,18 +99,24 @@ func Listen(t testing.TB, target string, serve func(client net.Conn, server stri
 	return u.String()
 }
 
-// Arm counts statements from now on, and lets a fault happen to the at-th. code is the SQLSTATE of
+// Arm lets a fault happen to the at-th statement from now on; 0 is none. code is the SQLSTATE of
 // Fail. then, if not nil, is called as the fault happens: before the server has the statement or, with
 // Lose, after the server has answered.
 func (p *Proxy) Arm(at int, fault Fault, code string, then func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.seen, p.awaited, p.at, p.fault, p.code, p.then = 0, nil, at, fault, code, then
+	p.ArmAmong("", at, fault, code, then)
 }
 
-// Disarm ends the counting. It returns how many statements there were, and the numbers of those after
+// ArmAmong is Arm for the at-th of the statements whose text is sql.
+func (p *Proxy) ArmAmong(sql string, at int, fault Fault, code string, then func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen, p.awaited, p.counted = nil, nil, 0
+	p.among, p.at, p.fault, p.code, p.then = sql, at, fault, code, then
+}
+
+// Disarm ends what Arm began. It returns the statements since then, and the numbers of those after
 // which the driver waited for answers: the answers to what is sent at once are lost together.
-func (p *Proxy) Disarm() (seen int, awaited []int) {
+func (p *Proxy) Disarm() (seen []string, awaited []int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.at, p.fault = 0, None
@@ -119,16 +127,20 @@ func (p *Proxy) Disarm() (seen int, awaited []int) {
 func (p *Proxy) sent() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := len(p.awaited); p.seen > 0 && (n == 0 || p.awaited[n-1] < p.seen) {
-		p.awaited = append(p.awaited, p.seen)
+	if n := len(p.awaited); len(p.seen) > 0 && (n == 0 || p.awaited[n-1] < len(p.seen)) {
+		p.awaited = append(p.awaited, len(p.seen))
 	}
 }
 
 // statement counts one, and returns what happens to it.
-func (p *Proxy) statement() (fault Fault, code string, then func()) {
+func (p *Proxy) statement(sql string) (fault Fault, code string, then func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.seen++; p.seen != p.at {
+	p.seen = append(p.seen, sql)
+	if p.among != "" && p.among != sql {
+		return None, "", nil
+	}
+	if p.counted++; p.counted != p.at {
 		return None, "", nil
 	}
 	then = p.then
@@ -150,6 +162,8 @@ func (p *Proxy) keep(c net.Conn, open bool) {
 type conn struct {
 	proxy          *Proxy
 	client, server net.Conn
+	prepared       map[string]string // texts by name
+	bound          string            // the text of what is executed next
 
 	mu     sync.Mutex
 	refuse string // SQLSTATE that the next error gets
@@ -174,7 +188,7 @@ func (p *Proxy) serve(client net.Conn, path string) {
 	if _, err := server.Write(startup); err != nil {
 		return
 	}
-	c := &conn{proxy: p, client: client, server: server}
+	c := &conn{proxy: p, client: client, server: server, prepared: map[string]string{}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -243,16 +257,35 @@ func wrong(kind byte) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{kind}, uint32(4+len(body))), body...)
 }
 
+// twoTexts returns the first two texts of a message. Query has one, Parse begins with a name and a
+// text, Bind with the names of a portal and of what was parsed.
+func twoTexts(message []byte) (first, second string) {
+	texts := bytes.SplitN(message[5:], []byte{0}, 3)
+	return string(texts[0]), string(texts[1])
+}
+
 func (c *conn) request(message []byte) ([]byte, error) {
+	var sql string
 	switch message[0] {
-	case 'E', 'Q':
+	case 'P':
+		name, query := twoTexts(message)
+		c.prepared[name] = query
+		return message, nil
+	case 'B':
+		_, name := twoTexts(message)
+		c.bound = c.prepared[name]
+		return message, nil
+	case 'E':
+		sql = c.bound
+	case 'Q':
+		sql, _ = twoTexts(message)
 	case 'S':
 		c.proxy.sent()
 		return message, nil
 	default:
 		return message, nil
 	}
-	fault, code, then := c.proxy.statement()
+	fault, code, then := c.proxy.statement(sql)
 	if message[0] == 'Q' {
 		c.proxy.sent()
 	}
