@@ -85,11 +85,11 @@ $(PYTHON_DIR)/.venv/installed: $(PYTHON_DIR)/requirements.txt
 	rm -rf $(PYTHON_DIR)/.venv
 	$(PYTHON) -m venv $(PYTHON_DIR)/.venv
 	$(PYTHON_DIR)/.venv/bin/pip install --quiet --disable-pip-version-check \
-	  --require-hashes --only-binary :all: -r $(PYTHON_DIR)/requirements.txt
+	  --require-hashes --only-binary :all: --no-binary python-etcd,ydiff -r $(PYTHON_DIR)/requirements.txt
 	@touch $@
 
-chaos: postgres
-	CHAOS_TIME=$(CHAOS_TIME) $(GO) test -count=1 -tags chaos -run '^TestChaos$$' -timeout 0 -v ./internal/chaos
+chaos: postgres $(if $(filter patroni,$(CHAOS_DATABASE)),$(PYTHON_DIR)/.venv/installed)
+	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" CHAOS_TIME=$(CHAOS_TIME) $(GO) test -count=1 -tags chaos -run '^TestChaos$$' -timeout 0 -v ./internal/chaos
 
 chaos-rotations: postgres
 	$(GO) test -count=1 -tags chaos -run '^TestRotations$$' -timeout 0 -v ./internal/chaos
@@ -116,10 +116,10 @@ need-foreign:
 	  echo "On Debian 13: apt-get install curl git jq nodejs npm openssl python3-venv" >&2; exit 1; }; done
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
 	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -x /usr/sbin/pgbouncer && \
-	  command -v patroni >/dev/null && command -v etcd >/dev/null && test -x /usr/sbin/haproxy && \
+	  command -v etcd >/dev/null && test -x /usr/sbin/haproxy && \
 	  ls /usr/lib/postgresql/*/bin/pg_rewind >/dev/null 2>&1 && command -v promtool >/dev/null && command -v prometheus >/dev/null && command -v systemd-analyze >/dev/null || { \
-	  echo "Chromium, Apache with mod_auth_openidc, PgBouncer, Patroni, etcd, HAProxy, PostgreSQL, Prometheus or systemd-analyze is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
-	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc pgbouncer patroni etcd-server haproxy postgresql prometheus systemd" >&2; exit 1; }
+	  echo "Chromium, Apache with mod_auth_openidc, PgBouncer, etcd, HAProxy, PostgreSQL, Prometheus or systemd-analyze is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
+	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc pgbouncer etcd-server haproxy postgresql prometheus systemd" >&2; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
 	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \

@@ -64,6 +64,9 @@ func Start() (_ *Cluster, err error) {
 	if c.programs, err = findPrograms(); err != nil {
 		return nil, err
 	}
+	if err := checkVersion(c.programs["patroni"]); err != nil {
+		return nil, err
+	}
 	if c.bins, err = pgtest.Programs(); err != nil {
 		return nil, err
 	}
@@ -108,22 +111,6 @@ func Start() (_ *Cluster, err error) {
 		return nil, err
 	}
 	return c, c.Whole()
-}
-
-// findPrograms finds the programs beside PostgreSQL's.
-func findPrograms() (map[string]string, error) {
-	found := make(map[string]string)
-	for name, debian := range map[string]string{"etcd": "etcd-server", "patroni": "patroni", "patronictl": "patroni", "haproxy": "haproxy"} {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			path = "/usr/sbin/" + name
-			if _, err := os.Stat(path); err != nil {
-				return nil, fmt.Errorf("%s is missing; on Debian: apt-get install --no-install-recommends %s", name, debian)
-			}
-		}
-		found[name] = path
-	}
-	return found, nil
 }
 
 func (c *Cluster) supervise() error {
