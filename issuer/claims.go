@@ -26,6 +26,8 @@ type accessClaims struct {
 	ACR       string   `json:"acr,omitempty"`
 	AMR       []string `json:"amr,omitempty"`
 	Roles     []string `json:"roles,omitempty"`
+
+	Status *statusClaim `json:"status,omitempty"`
 }
 
 // idClaims is the payload of an ID token (OIDC Core section 2). Claims about the user are left to

@@ -113,6 +113,11 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 		i.withoutRefresh(&a, r.now)
 		a.Grant.ExpiresAt = later(a.Grant.ExpiresAt, begun.ExpiresAt) // of the tokens that are out already
 	}
+	if !code.Answered() {
+		if a.Grant.StatusIndex, err = i.newPlace(ctx); err != nil {
+			return Authorization{}, err
+		}
+	}
 	var events []audit.Event
 	if !code.Answered() { // otherwise it was recorded when the grant began
 		ctx = audit.As(ctx, audit.Actor{Type: audit.ByClient, ID: client.ID}, client.ID, a.Grant.SessionID)

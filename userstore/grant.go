@@ -43,6 +43,9 @@ type Grant struct {
 	// Claims is the claims request, see Code.
 	BrowserSession, Claims string
 
+	// StatusIndex is the grant's place among all status lists; 0: it has none yet.
+	StatusIndex int64
+
 	UserAgent string // of the login, for the user's list of sessions
 	Address   string // network address of the login
 }

@@ -9,8 +9,10 @@ const (
 	CodeInvalidRequest    = "invalid_request"    // 400: the token is presented in more than one way
 	CodeTokenInvalid      = "token_invalid"      // 401: not an access token for this resource server
 	CodeTokenExpired      = "token_expired"      // 401: the token was valid, and has expired
+	CodeTokenRevoked      = "token_revoked"      // 401: the token was valid, and is revoked
 	CodeInsufficientScope = "insufficient_scope" // 403: the token is valid, but lacks a needed scope
 	CodeKeysUnavailable   = "keys_unavailable"   // 503: not decided, because there are no keys to check with
+	CodeStatusUnavailable = "status_unavailable" // 503: not decided, because the token's status list cannot be had
 
 	// 401: the token is valid, but its user must log in again, with more factors or more recently.
 	CodeInsufficientUserAuthentication = "insufficient_user_authentication"
@@ -22,8 +24,10 @@ var (
 	ErrInvalidRequest    error = &Error{Code: CodeInvalidRequest}
 	ErrInvalid           error = &Error{Code: CodeTokenInvalid}
 	ErrExpired           error = &Error{Code: CodeTokenExpired}
+	ErrRevoked           error = &Error{Code: CodeTokenRevoked}
 	ErrInsufficientScope error = &Error{Code: CodeInsufficientScope}
 	ErrKeysUnavailable   error = &Error{Code: CodeKeysUnavailable}
+	ErrStatusUnavailable error = &Error{Code: CodeStatusUnavailable}
 
 	ErrInsufficientUserAuthentication error = &Error{Code: CodeInsufficientUserAuthentication}
 )
@@ -37,7 +41,7 @@ type Error struct {
 	Scopes     []string      // with insufficient_scope and insufficient_user_authentication: the needed scopes
 	ACRValues  []string      // with insufficient_user_authentication: the acr values, one of which is needed
 	MaxAge     time.Duration // with insufficient_user_authentication: how old the login may be; zero: any age
-	RetryAfter time.Duration // with keys_unavailable: when the next attempt is due
+	RetryAfter time.Duration // with keys_unavailable and status_unavailable: when the next attempt is due
 	noUser     bool          // with insufficient_scope: a user is needed, and no scope helps
 	cause      error
 }

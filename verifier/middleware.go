@@ -23,7 +23,9 @@ import (
 //	401 missing_token       the request has no token
 //	401 token_invalid       the token is not valid for this resource server
 //	401 token_expired       the client must get a new token
+//	401 token_revoked       the token was revoked before its end
 //	503 keys_unavailable    with Retry-After: the issuer's keys are not available
+//	503 status_unavailable  with Retry-After: the token's status list is not available
 //
 // With Config.Resource it also answers requests for the resource's metadata, which need no token.
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
@@ -140,10 +142,12 @@ var answers = map[string]answer{
 	CodeInvalidRequest:    {http.StatusBadRequest, "invalid_request", "Send exactly one access token, in the Authorization header."},
 	CodeTokenInvalid:      {http.StatusUnauthorized, "invalid_token", "The access token is not valid here."},
 	CodeTokenExpired:      {http.StatusUnauthorized, "invalid_token", "The access token has expired; get a new one."},
+	CodeTokenRevoked:      {http.StatusUnauthorized, "invalid_token", "The access token was revoked; get a new one."},
 	CodeInsufficientScope: {http.StatusForbidden, "insufficient_scope", "The access token was not granted the scope that is needed here."},
 	CodeInsufficientUserAuthentication: {http.StatusUnauthorized, "insufficient_user_authentication",
 		"The login behind the access token is not strong or not recent enough here; the user must log in again."},
-	CodeKeysUnavailable: {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
+	CodeStatusUnavailable: {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
+	CodeKeysUnavailable:   {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
 }
 
 // noUserAnswer is the answer to a client that acts for itself where a login is required.

@@ -43,6 +43,14 @@ type Config struct {
 	JWKSURL    string
 	Algorithms []string // default: RS256, EdDSA, ES256, PS256
 
+	// Status says what becomes of a token that names a token status list: by default it is checked
+	// against the list, which is fetched when a token first names it. A token that names none is not
+	// checked. A list must be below the issuer's URL, and signed by its keys with one of Algorithms.
+	Status StatusPolicy
+	// StatusBaseURL takes the place of Issuer in the addresses of status lists. Set it, like JWKSURL,
+	// when the resource server reaches the issuer at another address than the public one.
+	StatusBaseURL string
+
 	// ClockSkew is how far the issuer's clock may be off; default 60 s, negative:
 	// not at all, at most 10 min.
 	ClockSkew time.Duration
@@ -71,7 +79,8 @@ type Verifier struct {
 	now        func() time.Time
 	log        *slog.Logger
 	keys       *keySet
-	metadata   *metadata // nil: none
+	status     *statusLists // nil: not checked
+	metadata   *metadata    // nil: none
 }
 
 // New checks the configuration; it does not call the issuer. A verifier that has
@@ -106,6 +115,9 @@ func New(c Config) (*Verifier, error) {
 		v.log = slog.Default()
 	}
 	v.keys = newKeySet(c, v.now, v.log)
+	if c.Status == StatusRequire {
+		v.status = newStatusLists(v, c)
+	}
 	return v, nil
 }
 
@@ -131,6 +143,12 @@ func (c *Config) validate() error {
 	if c.JWKSURL != "" && checkURL(c.JWKSURL) != nil {
 		fault("JWKSURL must be an http or https URL without user name")
 	}
+	if c.Status != StatusRequire && c.Status != StatusIgnore {
+		fault("Status must be StatusRequire or StatusIgnore")
+	}
+	if c.StatusBaseURL != "" && checkURL(c.StatusBaseURL) != nil {
+		fault("StatusBaseURL must be an http or https URL without user name")
+	}
 	for _, alg := range c.Algorithms {
 		if !slices.Contains([]string{RS256, PS256, ES256, EdDSA}, alg) {
 			fault("Algorithms: %q is none of RS256, PS256, ES256 and EdDSA", alg)
@@ -155,7 +173,8 @@ func checkURL(text string) error {
 
 // Verify returns the token if raw is an access token of the issuer for this resource server and is
 // valid now. Otherwise the token is nil and the error is an *Error: ErrExpired for a token that was
-// valid once, ErrKeysUnavailable when the verifier cannot decide, ErrInvalid for everything else.
+// valid once, ErrRevoked for one that was revoked, ErrKeysUnavailable and ErrStatusUnavailable when the
+// verifier cannot decide, ErrInvalid for everything else.
 //
 // Verify waits for the issuer only when it has no fresh key set or the token names an unknown key.
 // It waits for at most a quarter of a second with a token that would be refused under any key, and
@@ -202,6 +221,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 		return nil, &Error{Code: CodeTokenExpired, Reason: refusal.Error()}
 	case refusal != nil:
 		return nil, invalid(refusal.Error())
+	}
+	if err := v.status.check(ctx, claims); err != nil {
+		return nil, err
 	}
 	token := newToken(claims, parsed.Payload)
 	token.KeyID, token.Algorithm = parsed.Header.KeyID, parsed.Header.Algorithm

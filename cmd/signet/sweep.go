@@ -75,6 +75,7 @@ func sweepAll(ctx context.Context, db userstore.Store, now clock, retention time
 		{name: "spent_handles_and_trusted_browsers", remove: db.RemoveSpentHandles},
 		{name: "unused_clients", remove: removeUnusedClients(db, log)},
 		{name: "registration_tokens", remove: db.RemoveRegistrationTokens},
+		{name: "status_places", remove: db.RemovePlaces},
 	}
 	for _, k := range kinds {
 		k.batch = firstBatch

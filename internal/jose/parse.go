@@ -54,14 +54,17 @@ type Token struct {
 // Parse splits and decodes a compact JWS and refuses everything that is not strictly one: other
 // serializations, JWE, more than MaxTokenBytes, non-canonical base64url, unknown or duplicate
 // header members, crit, alg none. Excess is refused before anything is decoded or allocated for it.
-func Parse(compact string) (*Token, error) { return parse(compact, ourRules) }
+func Parse(compact string) (*Token, error) { return parse(compact, ourRules, MaxTokenBytes) }
+
+// ParseLong is Parse for a document that may have up to most bytes, as a status list.
+func ParseLong(compact string, most int) (*Token, error) { return parse(compact, ourRules, most) }
 
 // ParseForeign is Parse for tokens that others sign. They may call EdDSA by its newer name Ed25519
 // (RFC 9864), as current client libraries do whatever the key's own alg says; Header.Algorithm is
 // then EdDSA. Unknown header members are ignored (RFC 7515 section 4), unless crit names them, and
 // so is a certificate beside the kid: the key is one that is known here, or none. Members that
 // offer another key, and b64, stay refused.
-func ParseForeign(compact string) (*Token, error) { return parse(compact, foreignRules) }
+func ParseForeign(compact string) (*Token, error) { return parse(compact, foreignRules, MaxTokenBytes) }
 
 // headerRules say what a header may hold.
 type headerRules struct {
@@ -75,9 +78,9 @@ var (
 	foreignRules = headerRules{algorithm: foreignAlgorithm, refused: []string{"crit", "b64", "jwk", "jku", "x5u"}, bytes: maxForeignHeader}
 )
 
-func parse(compact string, rules headerRules) (*Token, error) {
-	if len(compact) > MaxTokenBytes {
-		return nil, fmt.Errorf("the token is longer than %d bytes", MaxTokenBytes)
+func parse(compact string, rules headerRules, most int) (*Token, error) {
+	if len(compact) > most {
+		return nil, fmt.Errorf("the token is longer than %d bytes", most)
 	}
 	// Two dots, found one by one: splitting would allocate per dot (CVE-2025-30204).
 	first := strings.IndexByte(compact, '.')

@@ -16,7 +16,7 @@ import (
 // probes.
 var copied = []string{
 	"signet_schema", "users", "clients",
-	"grants", "app_sessions", "codes", "pushed_requests", "device_authorizations", "browser_sessions", "consents", "subjects",
+	"status_lists", "status_ended", "status_clients", "grants", "app_sessions", "codes", "pushed_requests", "device_authorizations", "browser_sessions", "consents", "subjects",
 	"client_assertions", "registration_tokens",
 	"authenticator_apps", "passkeys", "recovery_codes", "retired_apps", "retired_passkeys", "retired_codes",
 	"trusted_browsers", "spent_handles", "one_time_tokens",
