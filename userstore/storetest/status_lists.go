@@ -206,7 +206,7 @@ func revokeAll(t *testing.T, f *fixture) {
 	if !cutoff.IsZero() {
 		t.Errorf("a cutoff at %v", cutoff)
 	}
-	event := audit.New(ctx, f.now, "all_grants_revoked", audit.Target{})
+	event := audit.New(ctx, f.now, audit.GrantsRevoked, audit.Target{})
 	must(t, f.RevokeAll(ctx, f.now, event))
 	must(t, f.RevokeAll(ctx, f.now.Add(-time.Hour), event)) // an answer that was lost, by an earlier clock
 	for _, g := range []userstore.Grant{first, second, bare} {
