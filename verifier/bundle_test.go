@@ -91,6 +91,8 @@ func TestLaterBundles(t *testing.T) {
 	update("another issuer", made(url+"/", at, week, rs, kid), verifier.ErrBundleInvalid)
 	update("an attacker's key under a good kid", made(url, at, week, rsaKeys()[1], kid), verifier.ErrBundleUnverified)
 	update("an attacker's key of its own", made(url, at, week, rsaKeys()[1], "x"), verifier.ErrBundleUnverified)
+	theirs := publicSet(t, rsaKeys()[1], "x", "RS256")
+	update("an attacker's whole key set", bundleOf(t, url, at, week, theirs, rsaKeys()[1], "x", "RS256"), verifier.ErrBundleUnverified)
 	update("a changed one", bytes.Replace(made(url, at, week, rs, kid), []byte(".eyJ"), []byte(".eyK"), 1), verifier.ErrBundleInvalid)
 	update("an older one", made(url, at.Add(-2*time.Hour), week, rs, kid), verifier.ErrBundleOlder)
 	update("one that has expired", made(url, at.Add(-time.Minute), 30*time.Second, rs, kid), verifier.ErrBundleTime)
@@ -184,6 +186,22 @@ func TestJ33NoBundleBringsAWithdrawnKeyBack(t *testing.T) {
 		s.issuer.Advance(time.Minute)
 		s.accepted(t, stolen())
 	})
+	t.Run("a bundle of before the key set that was fetched", func(t *testing.T) {
+		s := newStand(t)
+		first := s.bundle("RS256")
+		s.restart(func(c *verifier.Config) { c.Bundle = first })
+		s.issuer.Advance(time.Minute)
+		between := s.bundle("RS256")
+		s.issuer.Advance(time.Minute)
+		s.issuer.AddKey(edKey(t), "EdDSA")
+		fresh := s.issuer.Token(map[string]any{"aud": audience})
+		s.accepted(t, fresh) // of a key that the bundles lack, so it was fetched
+		if err := s.v.UpdateBundle(between); !errors.Is(err, verifier.ErrBundleOlder) {
+			t.Error(err)
+		}
+		s.issuer.Break(status(503))
+		s.accepted(t, fresh)
+	})
 	t.Run("an older copy of the key set after a bundle", func(t *testing.T) {
 		s := newStand(t)
 		copied, date := string(s.issuer.JWKS()), s.issuer.Now()
@@ -236,6 +254,52 @@ func TestABundleAndTheNetwork(t *testing.T) {
 	s.issuer.Rotate()
 	s.issuer.Advance(13 * time.Second)
 	s.accepted(t, s.issuer.Token(map[string]any{"aud": audience})) // a key that the bundle lacks
+}
+
+// A fetch that began before a bundle came confirms, with 304, the keys from before the bundle. They
+// do not take its place.
+func TestABundleThatComesDuringAFetch(t *testing.T) {
+	s := newStand(t)
+	s.accepted(t, s.genuine("RS256"))
+	s.issuer.Advance(4*time.Minute + 50*time.Second) // soon stale: the next fetch is beside the request
+	begun, release := make(chan struct{}), make(chan struct{})
+	s.issuer.Break(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("If-None-Match") == "" {
+			t.Error("the fetch names no ETag")
+		}
+		close(begun)
+		<-release
+		w.WriteHeader(http.StatusNotModified)
+	}))
+	s.accepted(t, s.genuine("RS256"))
+	<-begun
+	s.issuer.AddKey(edKey(t), "EdDSA")
+	fresh := s.issuer.Token(map[string]any{"aud": audience})
+	if err := s.v.UpdateBundle(s.bundle("RS256")); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	verifier.AwaitFetch(s.v)
+	s.issuer.Break(status(503))
+	s.accepted(t, fresh)
+}
+
+// The issuer's clocks differ a little: a key set whose Date is some seconds before the bundle is
+// used, but opens no door to bundles of before.
+func TestABundleOlderThanTheLastBundle(t *testing.T) {
+	s := newStand(t)
+	early, date := s.bundle("RS256"), s.issuer.Now().Add(-20*time.Second)
+	s.issuer.Advance(10 * time.Second)
+	late := s.bundle("RS256")
+	s.issuer.Break(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		keySetHandler(s, string(s.issuer.JWKS())).ServeHTTP(dated{w, date}, r)
+	}))
+	s.restart(func(c *verifier.Config) { c.Bundle = late })
+	s.accepted(t, s.genuine("RS256"))
+	verifier.AwaitFetch(s.v)
+	if err := s.v.UpdateBundle(early); !errors.Is(err, verifier.ErrBundleOlder) {
+		t.Error(err)
+	}
 }
 
 func TestTheBundleOfTheConfiguration(t *testing.T) {

@@ -37,7 +37,8 @@ func (c *cache) find(raw string) (tokenName, *presented) {
 	if c == nil || len(raw) > jose.MaxTokenBytes {
 		return tokenName{}, nil
 	}
-	name := tokenName(sha256.Sum256([]byte(raw)))
+	var space [2 << 10]byte // most tokens fit, and need no copy elsewhere
+	name := tokenName(sha256.Sum256(append(space[:0], raw...)))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.young[name]; p != nil {
