@@ -34,6 +34,9 @@ NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-ge
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
 
+# Modules of their own, so that users of the verifier do not download gRPC, chi and other JWT libraries.
+VERIFIER_MODULES := verifier/grpcauth verifier/benchmarks verifier/examples/chi
+
 # Both stores always run. The race detector needs a C compiler; `make need-cc test` insists on one. It
 # brings checks of unsafe pointers, which make SQLite, a translation from C that is full of them, three
 # times as slow: they are left out there, and nowhere else. The detector itself watches SQLite, too.
@@ -41,7 +44,8 @@ NO_CHECKPTR := -gcflags=modernc.org/...=-d=checkptr=0
 
 test: check postgres
 	@race="-race $(NO_CHECKPTR)"; $(HAS_CC) || { race=; echo "$(NO_CC), so the tests run without it." >&2; }; \
-	echo "$(GO) test $$race ./..."; $(GO) test $$race ./...
+	echo "$(GO) test $$race ./..."; $(GO) test $$race ./... || exit 1; \
+	for module in $(VERIFIER_MODULES); do echo "$$module"; (cd $$module && $(GO) vet ./... && $(GO) test $$race ./...) || exit 1; done
 
 postgres:
 	@$(GO) run ./userstore/sqlstore/pgtest/programs
@@ -107,6 +111,7 @@ chaos-rotations: postgres
 
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+	cd verifier/benchmarks && $(GO) test -run '^$$' -bench '$(BENCH)' ./...
 
 fuzz:
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort -u | \
