@@ -63,6 +63,7 @@ var documents = []documentOn{
 	{"docs/products/django.md", postgres},
 	{"docs/products/kubernetes.md", sqlite},
 	{"docs/resource-servers.md", sqlite},
+	{"docs/resource-servers/apache.md", sqlite},
 	{"docs/resource-servers/django.md", sqlite},
 	{"docs/resource-servers/express.md", sqlite},
 	{"docs/resource-servers/fastapi.md", sqlite},
