@@ -80,7 +80,7 @@ interop-more: need-foreign need-java need-rust need-firefox $(NODE_DIR)/node_mod
 
 measure-caches: need-foreign need-java need-rust $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" INTEROP_CACHES=1 $(GO) test -count=1 -tags interop,more -parallel 16 -timeout 90m -v \
-	  -run '^TestLibrariesReadAFreshKey|DocumentsAreTrue$$/^docs/^resource-servers/|^TestMoreKubernetes' ./internal/interop | grep -E 'fresh key|revoked key|^ok|FAIL'
+	  -run '^TestLibrariesReadAFreshKey$$|DocumentsAreTrue$$/^docs$$/^resource-servers$$/|^TestMoreKubernetes' ./internal/interop | grep -E 'fresh key|revoked key|^ok|FAIL'
 
 $(NODE_DIR)/node_modules/.package-lock.json: $(NODE_DIR)/package-lock.json
 	cd $(NODE_DIR) && npm ci --ignore-scripts
@@ -109,7 +109,7 @@ fuzz:
 	done
 
 clean:
-	rm -rf signet $(DIST) $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv
+	rm -rf signet $(DIST) $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv internal/interop/axum/target
 
 # Each missing prerequisite is named, with the way to get it.
 need-cc:

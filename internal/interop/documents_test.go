@@ -267,6 +267,14 @@ func open(t *testing.T, root, text, store string, programs ...string) *document 
 		"SIGNET_HTTP_DRAIN_NOTICE=0s", "SIGNET_LISTEN="+d.listen, "SIGNET_METRICS_LISTEN="+testport.Address(t),
 		"PATH="+strings.Join([]string{filepath.Join(d.dir, "signet-path"),
 			filepath.Join(root, "internal/interop/python/.venv/bin"), os.Getenv("PATH")}, ":"))
+	if strings.Contains(text, "Cargo.toml") { // what it builds of is pinned, and built once
+		lock, err := os.ReadFile(filepath.Join(root, "internal/interop/axum/Cargo.lock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.write(t, "Cargo.lock", string(lock))
+		cmd.Env = append(cmd.Env, "CARGO_TARGET_DIR="+filepath.Join(root, "internal/interop/axum/target"))
+	}
 	if d.mint != nil {
 		cmd.Env = append(cmd.Env, "SIGNET_ISSUER="+d.mint.issuer)
 	}
