@@ -17,6 +17,7 @@ func TestMoreDocumentsAreTrue(t *testing.T) {
 		{"docs/products/oauth2-proxy.md", postgres},
 		{"docs/products/spring.md", sqlite},
 		{"docs/resource-servers/axum.md", sqlite},
+		{"docs/resource-servers/nimbus.md", sqlite},
 	}, buildForeign(t, "oauth2proxy", "github.com/oauth2-proxy/oauth2-proxy/v7", "oauth2-proxy"))
 }
 
