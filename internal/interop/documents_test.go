@@ -61,13 +61,13 @@ var documents = []documentOn{
 	{"docs/operators.md", sqlite},
 	{"docs/pages.md", sqlite},
 	{"docs/products/django.md", postgres},
-	{"docs/products/kubernetes.md", sqlite},
 	{"docs/resource-servers.md", sqlite},
 	{"docs/resource-servers/apache.md", sqlite},
 	{"docs/resource-servers/django.md", sqlite},
 	{"docs/resource-servers/express.md", sqlite},
 	{"docs/resource-servers/fastapi.md", sqlite},
 	{"docs/resource-servers/fastify.md", sqlite},
+	{"docs/resource-servers/kubernetes.md", sqlite},
 }
 
 type documentOn struct{ name, store string }

@@ -94,7 +94,11 @@ func (r *trial) learn(t *testing.T) {
 		r.mint.publish(t, all...)
 	}
 	began := time.Now()
-	eventually(t, r.page+": a fresh key is taken", func() bool { return r.takesFresh(t) })
+	for ; !r.takesFresh(t); time.Sleep(time.Second) {
+		if time.Since(began) > 6*time.Minute { // longer than the key set's max-age
+			t.Fatalf("%s: a fresh key is not taken", r.page)
+		}
+	}
 	t.Logf("%s: a fresh key was taken after %s", r.page, time.Since(began).Round(time.Second))
 	if os.Getenv("INTEROP_CACHES") != "" {
 		r.measureRevocation(t)
@@ -132,7 +136,7 @@ func (r *trial) measureRevocation(t *testing.T) {
 	t.Helper()
 	r.mint.publish(t, r.published()...)
 	began := time.Now()
-	for r.takesFresh(t) && time.Since(began) < 20*time.Minute {
+	for r.takesFresh(t) && time.Since(began) < 12*time.Minute {
 		time.Sleep(5 * time.Second)
 	}
 	t.Logf("%s: a revoked key was taken for %s", r.page, time.Since(began).Round(time.Second))
