@@ -2,12 +2,10 @@ package issuer
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/signet-id/signet/internal/dpop"
@@ -71,7 +69,7 @@ func (i *Issuer) checkProof(headers []string, e dpop.Expected) (*keyProof, error
 	}
 	e.Now = i.now()
 	if i.DPoPNonces {
-		known, err := i.nonces(e.Now)
+		known, err := i.nonces()
 		if err != nil {
 			return nil, err
 		}
@@ -110,38 +108,21 @@ func (i *Issuer) useProof(ctx context.Context, p *keyProof) error {
 	return nil
 }
 
-// nonceSlot is how long one nonce is given out. It is accepted for as long again.
-const nonceSlot = 2 * time.Minute
-
 // DPoPNonce returns the nonce for the next proof of a client (RFC 9449 section 8); empty: none is needed.
-// It is an authenticated time, the same on every replica, so that nothing has to be stored.
 func (i *Issuer) DPoPNonce() (string, error) {
 	if !i.DPoPNonces {
 		return "", nil
 	}
-	return i.nonceAt(i.now().Unix() / int64(nonceSlot/time.Second))
-}
-
-func (i *Issuer) nonceAt(slot int64) (string, error) {
-	sum, err := i.FormMAC("DPoP nonce", strconv.FormatInt(slot, 10))
+	known, err := i.nonces()
 	if err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(sum), nil
+	return known[0], nil
 }
 
-// nonces returns the nonces that count now: the present one, the one before, and the next one, which a
-// replica may give out whose clock is ahead.
-func (i *Issuer) nonces(now time.Time) (known []string, err error) {
-	slot := now.Unix() / int64(nonceSlot/time.Second)
-	for _, n := range []int64{slot, slot - 1, slot + 1} {
-		nonce, err := i.nonceAt(n)
-		if err != nil {
-			return nil, err
-		}
-		known = append(known, nonce)
-	}
-	return known, nil
+// nonces returns the nonces that count now, the one to give out first.
+func (i *Issuer) nonces() ([]string, error) {
+	return dpop.Nonces(i.now(), func(text string) ([]byte, error) { return i.FormMAC("DPoP nonce", text) })
 }
 
 // Presented is an access token as a request presents it.
