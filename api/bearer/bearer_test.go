@@ -303,6 +303,9 @@ func TestJ34WaysOfSendingAToken(t *testing.T) {
 					Type: row.media}).Want(row.status, row.code)
 				want := map[string]string{"missing_token": `Bearer realm=`, "token_invalid": `Bearer error="invalid_token"`,
 					"invalid_request": `Bearer error="invalid_request"`}[row.code]
+				if row.name == "DPoP" {
+					want = `DPoP error="invalid_token"`
+				}
 				if got := res.Header.Get("WWW-Authenticate"); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
 					t.Errorf("challenge %q, want %q…", got, want)
 				}
