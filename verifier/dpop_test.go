@@ -80,9 +80,9 @@ func TestATokenWithAProofOfItsKey(t *testing.T) {
 		t.Errorf("without a proof: %v", err)
 	}
 	// What a mux takes off the path of a request, its client did write.
-	stripped := http.StripPrefix("/whoami", h.handler)
-	r := request("GET", "/whoami", "DPoP "+h.token)
-	r.Header.Set("DPoP", h.key.Proof(t, h.proof()))
+	stripped := http.StripPrefix("/mounted", h.handler)
+	r := request("GET", "/mounted/whoami", "DPoP "+h.token)
+	r.Header.Set("DPoP", h.key.Proof(t, dpoptest.With(h.proof(), "htu", publicURL+"/mounted/whoami")))
 	h.passes(serve(stripped, r))
 }
 

@@ -406,6 +406,57 @@ func TestBoundCodes(t *testing.T) {
 	})
 }
 
+// TestABrowserBringsTheThumbprint: dpop_jkt goes through the pages, pushed or not, into the code.
+func TestABrowserBringsTheThumbprint(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		p := newProving(t, s)
+		b, redeem := p.SignedIn(p.alice), func(key dpoptest.Key, page *apitest.Page) *apitest.Response {
+			return p.Do(p.proved(key, p.CodeRequest(p.web, p.Secret(page.Query().Get("code")))))
+		}
+		path := apitest.AuthorizePath(p.web, apitest.Param("dpop_jkt", p.key.Thumbprint))
+		page := b.Open(path).WantPage(200, "consent-approve").Submit("consent-approve", nil)
+		redeem(p.other, page).Want(400, "invalid_grant")
+		redeem(p.key, page).Want(200, "")
+
+		form := p.authorization()
+		var pushed struct {
+			URI string `json:"request_uri"`
+		}
+		p.Do(p.proved(p.key, p.Authenticated(p.web, "/oauth2/par", form))).Want(201, "").JSON(&pushed)
+		page = b.Open("/oauth2/authorize?" + url.Values{"client_id": {p.web.ID}, "request_uri": {p.Secret(pushed.URI)}}.Encode())
+		redeem(p.other, page).Want(400, "invalid_grant")
+		redeem(p.key, page).Want(200, "")
+
+		apitest.WantError(t, b.Open(apitest.AuthorizePath(p.web, apitest.Param("dpop_jkt", "x"))), "invalid_request")
+		careful := s.Register(userstore.Client{ID: "careful", GrantTypes: []string{"authorization_code", "implicit"}, ClientMetadata: userstore.ClientMetadata{
+			DPoPBoundAccessTokens: true, ResponseTypes: []string{"code token", "code"}}})
+		refusal := b.Open(apitest.AuthorizePath(careful, apitest.Param("response_type", "code token")))
+		if !strings.Contains(refusal.To, "error=unauthorized_client") || strings.Contains(refusal.To, "access_token") {
+			t.Errorf("a bound client that asks for a token here: %s", refusal.To)
+		}
+	}, apitest.Configured(func(r *apitest.Replica) { r.Issuer.ResponseTypes = userstore.ResponseTypes }))
+}
+
+// TestTheAccountAPITakesBoundTokens: /v1 is a resource as userinfo is.
+func TestTheAccountAPITakesBoundTokens(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		p := newProving(t, s)
+		own := s.Register(userstore.Client{ID: "own", AuthMethod: userstore.AuthNone, FirstParty: true})
+		token := p.redeemed(p.key, own).Access
+		const path = "/v1/profile"
+		p.Do(p.proved(p.key, presenting("DPoP", "GET", path, token))).Want(200, "")
+		p.Do(presenting("Bearer", "GET", path, token)).Want(401, "token_invalid")
+		p.Do(p.proved(p.other, presenting("DPoP", "GET", path, token))).Want(401, "token_invalid")
+		res := p.Do(presenting("DPoP", "GET", path, token)).Want(401, "invalid_dpop_proof")
+		if got := res.Header.Get("WWW-Authenticate"); !strings.HasPrefix(got, `DPoP error="invalid_dpop_proof"`) {
+			t.Errorf("challenge %q", got)
+		}
+		other := presenting("DPoP", "GET", path, token)
+		claims := dpoptest.WithToken(p.proof(p.key, "GET", "/v1/profile/sessions"), token)
+		p.Do(sending(other, p.key.Proof(t, claims))).Want(401, "invalid_dpop_proof")
+	})
+}
+
 // TestClientsWhoseTokensAreBound: dpop_bound_access_tokens, RFC 9449 section 5.2.
 func TestClientsWhoseTokensAreBound(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
