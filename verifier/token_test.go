@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -180,5 +181,26 @@ func TestTheOlderOfTwoAgesCounts(t *testing.T) {
 		t.Error("the cooldown outlives a suspension")
 	} else {
 		<-wait
+	}
+}
+
+// J-30: an issuer whose every answer holds other keys fills no memory with those that it withdrew.
+func TestJ30WithdrawnKeysAreBounded(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	k := newKeySet(Config{}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	var known *snapshot
+	for i := range 300 {
+		next := &snapshot{date: now, keys: map[string][]jose.PublicKey{}}
+		for j := range jose.MaxKeys {
+			next.keys[fmt.Sprint(i, " ", j)] = []jose.PublicKey{{}}
+		}
+		k.remember(known, next)
+		known = next
+		if n := len(k.withdrawn); n > maxWithdrawn+jose.MaxKeys {
+			t.Fatalf("%d withdrawn keys are remembered", n)
+		}
+	}
+	if n := len(k.withdrawn); n < maxWithdrawn {
+		t.Errorf("only %d withdrawn keys are remembered", n)
 	}
 }
