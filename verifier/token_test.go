@@ -21,7 +21,8 @@ func FuzzReadClaims(f *testing.F) {
 	for _, seed := range []string{full, `{}`, `[]`, strings.Replace(full, `["b","c"]`, `"b"`, 1),
 		strings.Replace(full, "1.5", "1e400", 1),
 		strings.Replace(full, `"sub"`, `"\u0073ub"`, 1), strings.Replace(full, `"x":`, `"Sub":`, 1),
-		strings.Replace(full, `"x":`, `"cnf":`, 1), strings.Replace(full, `"x y"`, `"x\u0020y"`, 1)} {
+		strings.Replace(full, `"x":`, `"cnf":`, 1),
+		strings.Replace(full, `"x":{"y":[1]}`, `"cnf":{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`, 1), strings.Replace(full, `"x y"`, `"x\u0020y"`, 1)} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -40,7 +41,7 @@ func FuzzReadClaims(f *testing.F) {
 			Amr, Roles                     []string
 			Exp, Nbf, Iat                  float64
 			AuthTime                       float64 `json:"auth_time"`
-			Cnf                            json.RawMessage
+			Cnf                            struct{ Jkt string }
 		}
 		if err := json.Unmarshal(payload, &want); err != nil {
 			t.Fatalf("encoding/json refuses %q: %v", payload, err)
@@ -62,7 +63,7 @@ func FuzzReadClaims(f *testing.F) {
 			strings.Join(got.AuthenticationMethods, "\n") != strings.Join(want.Amr, "\n") ||
 			strings.Join(got.Roles, "\n") != strings.Join(want.Roles, "\n") ||
 			!same(got.Expiry, want.Exp) || !same(got.IssuedAt, want.Iat) || !same(got.NotBefore, want.Nbf) ||
-			!same(got.AuthenticatedAt, want.AuthTime) || want.Cnf != nil {
+			!same(got.AuthenticatedAt, want.AuthTime) || claims.KeyThumbprint != want.Cnf.Jkt {
 			t.Fatalf("%q\ngot  %+v\nwant %+v", payload, got, want)
 		}
 	})
