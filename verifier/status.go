@@ -37,7 +37,6 @@ const (
 const (
 	maxStatusLists   = 256
 	maxStatusMemory  = 32 << 20 // bytes of decoded lists
-	maxStatusToken   = 8 << 20  // bytes of an answer
 	statusCooldown   = 5 * time.Second
 	defaultStatusTTL = time.Minute // of a list that says none
 	leastStatusTTL   = 5 * time.Second
@@ -56,12 +55,14 @@ const (
 // A list is only fetched for a token that is valid otherwise, so only the issuer's own tokens decide
 // which lists there are.
 type statusLists struct {
-	v      *Verifier
-	client *http.Client
-	prefix string // of the address of every list: the issuer and a slash
-	base   string // what takes its place where the lists are fetched; empty: nothing
-	limit  time.Duration
-	random func() float64 // in [0, 1)
+	v       *Verifier
+	of      *trusted
+	client  *http.Client
+	prefix  string // of the address of every list: the issuer and a slash
+	base    string // what takes its place where the lists are fetched; empty: nothing
+	offline bool   // no list is ever fetched
+	limit   time.Duration
+	random  func() float64 // in [0, 1)
 
 	// cutoff is the newest instant, in seconds, before which the issuer revoked every token.
 	cutoff atomic.Int64
@@ -96,10 +97,10 @@ func (s *statusSnapshot) usable(now time.Time) bool {
 	return s != nil && !reached(now, s.expiry) && !now.Round(0).Before(s.fetched.Add(-time.Minute))
 }
 
-func newStatusLists(v *Verifier, c Config) *statusLists {
+func newStatusLists(v *Verifier, of *trusted, c Config, base string) *statusLists {
 	return &statusLists{
-		v: v, client: v.keys.source.client, prefix: strings.TrimSuffix(c.Issuer, "/") + "/", base: c.StatusBaseURL,
-		limit: orDefault(c.FetchTimeout, 5*time.Second), random: rand.Float64, lists: map[string]*statusEntry{},
+		v: v, of: of, client: of.keys.source.client, prefix: strings.TrimSuffix(of.identifier, "/") + "/", base: base,
+		offline: c.Offline, limit: orDefault(c.FetchTimeout, 5*time.Second), random: rand.Float64, lists: map[string]*statusEntry{},
 	}
 }
 
@@ -113,7 +114,7 @@ func (s *statusLists) check(ctx context.Context, claims jose.AccessClaims) error
 	}
 	address := claims.Status.URI
 	if err := s.allowed(address); err != nil {
-		return invalid(err.Error())
+		return invalid(faultMalformed, err.Error())
 	}
 	list, err := s.find(ctx, address)
 	if err != nil {
@@ -122,7 +123,7 @@ func (s *statusLists) check(ctx context.Context, claims jose.AccessClaims) error
 	status, ok := list.places.Status(claims.Status.Index)
 	switch {
 	case !ok: // no statement can be made (section 8.3)
-		return invalid("the token's place is outside of its status list")
+		return invalid(faultMalformed, "the token's place is outside of its status list")
 	case status != 0:
 		return &Error{Code: CodeTokenRevoked, Reason: fmt.Sprintf("the token's status list says %d, which is not valid", status)}
 	}
@@ -222,7 +223,7 @@ func (s *statusLists) refresh(e *statusEntry, address string, now time.Time) (wa
 	if e.flight != nil {
 		return e.flight, e.failing
 	}
-	if !reached(now, e.nextAttempt) && !now.Before(e.lastAttempt) {
+	if s.offline || !reached(now, e.nextAttempt) && !now.Before(e.lastAttempt) {
 		return nil, e.failing
 	}
 	e.lastAttempt = now
@@ -276,13 +277,13 @@ func (s *statusLists) get(ctx context.Context, address string) (*statusSnapshot,
 	if err != nil {
 		return nil, 0, err
 	}
-	parsed, err := jose.ParseLong(raw, maxStatusToken)
+	parsed, err := jose.ParseStatusList(raw)
 	switch {
 	case err != nil:
 		return nil, 0, err
 	case !parsed.Header.IsType(statuslist.Type):
 		return nil, 0, errors.New("it is not a status list: its typ is not " + statuslist.Type)
-	case !slices.Contains(s.v.algorithms, parsed.Header.Algorithm):
+	case !slices.Contains(s.of.algorithms, parsed.Header.Algorithm):
 		return nil, 0, fmt.Errorf("its alg, %s, is not among Algorithms", parsed.Header.Algorithm)
 	}
 	var claims struct {
@@ -305,7 +306,7 @@ func (s *statusLists) get(ctx context.Context, address string) (*statusSnapshot,
 	}
 	latest := now.Add(s.v.skew)
 	switch {
-	case claims.Issuer != nil && *claims.Issuer != s.v.issuer:
+	case claims.Issuer != nil && *claims.Issuer != s.of.identifier:
 		return nil, 0, errors.New("it is of another issuer")
 	case claims.Subject != address:
 		return nil, 0, errors.New("its sub is not its address")
@@ -314,7 +315,7 @@ func (s *statusLists) get(ctx context.Context, address string) (*statusSnapshot,
 	case !now.Before(list.expiry):
 		return nil, 0, errors.New("it has expired")
 	}
-	keys, err := s.v.keys.find(ctx, parsed.Header.KeyID, list.issuedAt, true)
+	keys, err := s.of.keys.find(ctx, parsed.Header.KeyID, list.issuedAt, true)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -364,9 +365,9 @@ func (s *statusLists) download(ctx context.Context, address string) (string, err
 	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media != statuslist.MediaType {
 		return "", errors.New("the answer is not of the type " + statuslist.MediaType)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxStatusToken+1))
-	if err == nil && len(body) > maxStatusToken {
-		err = fmt.Errorf("longer than %d bytes", maxStatusToken)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, jose.MaxStatusListBytes+1))
+	if err == nil && len(body) > jose.MaxStatusListBytes {
+		err = fmt.Errorf("longer than %d bytes", jose.MaxStatusListBytes)
 	}
 	return string(body), err
 }
