@@ -75,8 +75,8 @@ func TestAVerifierWithoutNetworkLivesOnBundles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, err = s.Sign("at+jwt", fmt.Appendf(nil, `{"iss":%q,"sub":"ada","aud":"api","client_id":"web","jti":"1","iat":%d,"exp":%d}`,
-			bundleIssuer, c.Now().Unix(), c.Now().Add(10*time.Minute).Unix()))
+		raw, err = s.Sign("at+jwt", fmt.Appendf(nil,
+			`{"iss":%q,"sub":"ada","aud":"api","client_id":"web","jti":"1","iat":%d,"exp":%d}`, bundleIssuer, c.Now().Unix(), c.Now().Add(10*time.Minute).Unix()))
 		if err != nil {
 			t.Fatal(err)
 		}
