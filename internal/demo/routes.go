@@ -41,7 +41,7 @@ func (t *tour) handler() http.Handler {
 		}
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "+
-			"img-src 'self'; form-action "+t.app.Policy()+"; frame-ancestors 'none'; base-uri 'none'")
+			"img-src 'self'; form-action "+"'self' "+t.c.Issuer+"; frame-ancestors 'none'; base-uri 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")

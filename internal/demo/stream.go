@@ -44,6 +44,10 @@ type stream struct {
 	renewAt, endedAt, lookedAt time.Time
 }
 
+func newStream(url string, say func(format string, args ...any)) *stream {
+	return &stream{url: url, client: &http.Client{Timeout: 5 * time.Second}, say: say, now: time.Now}
+}
+
 // counted is how many calls there were at one time.
 type counted struct {
 	at                        time.Time

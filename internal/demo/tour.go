@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -46,9 +45,7 @@ const rememberedEvents = 60
 
 func newTour(c Config) *tour {
 	t := &tour{c: c, done: map[string]*act{}}
-	t.stream = &stream{
-		url: APIURL(c.API) + "/whoami", client: &http.Client{Timeout: 5 * time.Second}, say: t.say, now: time.Now,
-	}
+	t.stream = newStream(APIURL(c.API)+"/whoami", t.say)
 	return t
 }
 

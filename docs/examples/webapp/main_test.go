@@ -28,7 +28,7 @@ func TestTheAppServesAndStops(t *testing.T) {
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(text), `href="/login"`) ||
-		!strings.Contains(resp.Header.Get("Content-Security-Policy"), "form-action 'self' http://127.0.0.1:1;") {
+		!strings.Contains(resp.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
 		t.Errorf("%v: %s %s", err, resp.Status, text)
 	}
 	for path, want := range map[string]int{"/login": http.StatusServiceUnavailable, "/callback": http.StatusBadRequest, "/nothing": http.StatusNotFound} {

@@ -51,7 +51,8 @@ func handler(app *login.App, api string) http.Handler {
 	protected := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; form-action "+app.Policy()+"; frame-ancestors 'none'; base-uri 'none'")
+		// Without form-action: browsers hold it against redirects, and logging out leads to the provider.
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store") // the page is of one person

@@ -225,6 +225,7 @@ func TestTheTourFromSignUpToLogout(t *testing.T) {
 		t.Errorf("the page says %q", said)
 	}
 	look(t, tab, "rotated")
+	picture(t, tab, "tour-rotate", "rotate")
 
 	t.Log("revoke the session: the refresh is refused, and so is the access token")
 	press(tab, "revoke-session-button", "revoked the session")
@@ -251,6 +252,7 @@ func TestTheTourFromSignUpToLogout(t *testing.T) {
 		t.Errorf("%d calls failed", now)
 	}
 	look(t, tab, "key-revoked")
+	picture(t, tab, "tour-revoke", "revoke-session")
 
 	t.Log("refresh")
 	tab.Eval(`window.old = document.querySelector('#access-token').textContent, 0`, nil)

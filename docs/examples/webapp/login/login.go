@@ -96,16 +96,6 @@ func (a *App) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /logout", a.logout)
 }
 
-// Policy returns the source for form-action in a Content-Security-Policy: the form of the logout
-// button leads to the provider.
-func (a *App) Policy() string {
-	u, err := url.Parse(a.c.Issuer)
-	if err != nil {
-		return "'self'"
-	}
-	return "'self' " + u.Scheme + "://" + u.Host
-}
-
 // discovered returns the provider. The first call fetches its discovery document; one that fails is
 // tried again by the next call.
 func (a *App) discovered(ctx context.Context) (*provider, error) {
