@@ -1,7 +1,8 @@
-// Keeps the page up to date. Without this script everything works, and a button reloads the page.
+// Keeps the page up to date. Without this script everything works; the reader loads the page again.
 'use strict'
 
 const parser = new DOMParser()
+document.getElementById('look').remove() // what is there without this script
 const again = 700 // milliseconds between two looks
 
 // draw takes over what has changed in the parts that are alive.

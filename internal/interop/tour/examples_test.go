@@ -55,15 +55,7 @@ func TestTheExamplesAtAnIssuerOfTheirOwn(t *testing.T) {
 
 	tab := browser.Start(t).Tab(t)
 	tab.Open("http://" + app + "/")
-	tab.Click("#login")
-	tab.Wait(`document.querySelector(".other a[href*='signup']")`)
-	tab.Click(".other a[href*='signup']")
-	tab.Wait(`document.querySelector('#signup-submit')`)
-	tab.Type("#email", "ada@example.com")
-	tab.Type("#password", password)
-	tab.Click("#signup-submit")
-	tab.Wait(`document.querySelector('#consent-approve')`)
-	tab.Click("#consent-approve")
+	signUp(tab, "#login")
 	tab.Wait(`document.querySelector('#hello')`)
 	tab.Loads(func() { tab.Click("#call") })
 	if answer := tab.Text("#answer"); !strings.HasPrefix(answer, "200 OK") || !strings.Contains(answer, `"client_id": "webapp"`) {

@@ -162,16 +162,7 @@ func TestTheTourFromSignUpToLogout(t *testing.T) {
 	tab.Open(d.page)
 	tab.Wait(`document.querySelector('#login-button')`)
 	look(t, tab, "start")
-	tab.Click("#login-button")
-	tab.Wait(`document.body.className === 'page-login'`)
-	tab.Click(".other a[href*='signup']")
-	tab.Wait(`document.querySelector('#signup-submit')`)
-	tab.Type("#email", "ada@example.com")
-	tab.Type("#password", password)
-	tab.Click("#signup-submit")
-	tab.Wait(`document.querySelector('#consent-approve')`)
-	look(t, tab, "consent")
-	tab.Click("#consent-approve")
+	signUp(tab, "#login-button")
 	tab.Wait(`document.querySelector('#who')`)
 	if who := tab.Text("#who"); !strings.Contains(who, "ada@example.com") {
 		t.Errorf("the page says %q", who)
@@ -276,6 +267,43 @@ func TestTheTourFromSignUpToLogout(t *testing.T) {
 	d.stop(t, syscall.SIGTERM)
 }
 
-func TestTheTourEndsAtOnce(t *testing.T) {
-	start(t).stop(t, os.Interrupt)
+// signUp clicks what leads to the issuer, signs up there, and comes back.
+func signUp(tab *browser.Tab, button string) {
+	tab.Loads(func() { tab.Click(button) })
+	tab.Loads(func() { tab.Click(".other a[href*='signup']") })
+	tab.Type("#email", "ada@example.com")
+	tab.Type("#password", password)
+	tab.Loads(func() { tab.Click("#signup-submit") })
+	tab.Wait(`document.querySelector('#consent-approve')`)
+	tab.Loads(func() { tab.Click("#consent-approve") })
+}
+
+// Everything works without JavaScript, too: a button leads back to its step, and a link shows what
+// has happened since.
+func TestTheTourWithoutScriptsEndsByCtrlC(t *testing.T) {
+	d := start(t)
+	tab := browser.Start(t).Tab(t)
+	tab.Scripts(false)
+	tab.Open(d.page)
+	signUp(tab, "#login-button")
+	tab.Wait(`document.querySelector('#who')`)
+	tab.Loads(func() { tab.Click("#start") })
+	if at := tab.URL(); at != d.page+"/#calls" {
+		t.Errorf("the button led to %s", at)
+	}
+	for end := time.Now().Add(time.Minute); number(t, tab, "accepted") < 5; {
+		if time.Now().After(end) {
+			t.Fatal("no call is made")
+		}
+		tab.Loads(func() { tab.Click("#look a") })
+	}
+	tab.Loads(func() { tab.Click("#rotate-button") })
+	if said := tab.Text("#rotate .result"); !strings.Contains(said, "None was refused") {
+		t.Errorf("the page says %q", said)
+	}
+	tab.Loads(func() { tab.Click("#stop") })
+	tab.Click("#logout-button")
+	tab.Wait(`document.querySelector('#login-button')`)
+	tab.Open("about:blank")
+	d.stop(t, os.Interrupt)
 }
