@@ -66,5 +66,5 @@ func picture(t *testing.T, tab *browser.Tab, name, step string) {
 
 // settled waits until the colours of buttons have changed, which takes a moment.
 func settled(tab *browser.Tab) {
-	tab.Eval(`Promise.all(document.getAnimations().map(a => a.finished)).then(() => 0)`, nil)
+	tab.Eval(`Promise.allSettled(document.getAnimations().map(a => a.finished)).then(() => 0)`, nil)
 }

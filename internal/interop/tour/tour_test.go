@@ -222,7 +222,7 @@ func TestTheTourFromSignUpToLogout(t *testing.T) {
 	press(tab, "revoke-session-button", "revoked the session")
 	d.afterRevocation(t, tab)
 
-	t.Log("log in again, without a password")
+	t.Logf("log in again, without a password; the page said: %s", tab.Text("#revoke-session .result"))
 	tab.Click("#again-button")
 	tab.Wait(`document.querySelector('#who')`)
 
