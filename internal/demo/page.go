@@ -168,7 +168,7 @@ func (t *tour) results() map[string]result {
 		"revoke-key": func(a *act) result {
 			n := t.since(a)
 			return result{Done: true, Said: a.text, Text: fmt.Sprintf(
-				"Key %s is gone. Since then the API has refused %s, with tokens of that key, and accepted %s with the next one.",
+				"Key %s is gone. Since then the API has refused %s with its tokens, and accepted %s with those of the next key.",
 				short(a.kid), plural(n.refused, "call"), plural(n.accepted, "call"))}
 		},
 		"refresh": func(a *act) result {

@@ -52,7 +52,7 @@ func picture(t *testing.T, tab *browser.Tab, name, step string) {
 		tab.Eval(`document.activeElement.blur(), document.querySelector('#`+step+`').scrollIntoView(), 0`, nil)
 		settled(tab)
 		var shot struct{ Data string }
-		tab.Do("Page.captureScreenshot", map[string]any{"format": "webp", "quality": 80}, &shot)
+		tab.Do("Page.captureScreenshot", map[string]any{"format": "webp", "quality": 70}, &shot)
 		data, err := base64.StdEncoding.DecodeString(shot.Data)
 		if err != nil {
 			t.Fatal(err)

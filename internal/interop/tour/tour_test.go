@@ -243,7 +243,7 @@ func TestTheTourFromSignUpToLogout(t *testing.T) {
 		t.Errorf("%d calls failed", now)
 	}
 	look(t, tab, "key-revoked")
-	picture(t, tab, "tour-revoke", "revoke-session")
+	picture(t, tab, "tour-revoke", "revoke-key")
 
 	t.Log("refresh")
 	tab.Eval(`window.old = document.querySelector('#access-token').textContent, 0`, nil)
