@@ -133,6 +133,9 @@ func (a *app) tour(ctx context.Context, c configs.Config, bound net.Addr, page, 
 	log, lines := a.logger(c)
 	defer lines.flush()
 	client, secret, err := a.demoClient(ctx, page, api)
+	if ctx.Err() != nil { // stopped before it began
+		return nil
+	}
 	if err != nil {
 		return err
 	}
