@@ -116,6 +116,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"sessions.trusted_browser":             "0",
 		"oauth.require_pkce":                   "public",
 		"oauth.require_pushed":                 "true",
+		"oauth.dpop_nonce":                     "true",
 		"oauth.response_types":                 "[code, code id_token]",
 		"oauth.redirect_schemes":               "[cursor, vscode]",
 		"oauth.registration":                   "token",

@@ -154,6 +154,8 @@ func (i *Issuer) checkResponseType(p Pending, client userstore.Client) error {
 		return nil
 	case !slices.Contains(i.responseTypes(), name):
 		return i.unsupportedType(name)
+	case client.DPoPBoundAccessTokens && responseTypeOf(name).token:
+		return errBoundClient // no proof comes to the authorization endpoint
 	case client.Answers(name):
 		return nil
 	case name == userstore.ResponseTypeCode:
@@ -313,7 +315,7 @@ func (i *Issuer) named(uris []string) (out []Resource) {
 func (i *Issuer) codeOf(p Pending, d Decision, b Browser, hash userstore.CodeHash, now time.Time) userstore.Code {
 	return userstore.Code{
 		Hash: hash, ClientID: p.ClientID, UserID: b.User.ID, BrowserSession: b.Session.ID,
-		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, ByConsent: !d.Client.FirstParty,
+		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, JKT: p.JKT, ByConsent: !d.Client.FirstParty,
 		Scopes: p.Scopes, Resources: p.Resources, Nonce: string(p.Nonce),
 		Claims:   i.allowedClaims(claimsRequestOf(p.Claims), d.Client).canonical(),
 		AuthTime: b.Session.AuthTime, AMR: b.Session.AMR, ACR: b.Session.ACR,

@@ -44,6 +44,7 @@ type Issuer struct {
 	Clients  userstore.Clients
 	Codes    userstore.Codes
 	Pushed   userstore.PushedRequests
+	Proofs   userstore.DPoPProofs
 	Devices  userstore.Devices
 	Browsers userstore.BrowserSessions
 	Consents userstore.Consents
@@ -72,6 +73,8 @@ type Issuer struct {
 	ResponseTypes []string // that are answered, as userstore.ResponseTypes (oauth.response_types); empty: code
 
 	RequirePushed bool // all clients must push their authorization requests (oauth.require_pushed)
+
+	DPoPNonces bool // DPoP proofs need a nonce of ours (oauth.dpop_nonce)
 
 	Registration    string                 // who may register clients (oauth.registration); empty: only operators
 	OpenToPublic    bool                   // anybody may register a public client (mcp.open_registration)

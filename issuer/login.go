@@ -95,6 +95,8 @@ func (i *Issuer) checkLogin(c userstore.Client, scopes, resource []string) (targ
 		return nil, errClientDisabled
 	case !c.Public() || !c.FirstParty:
 		return nil, errNotFirstParty
+	case c.DPoPBoundAccessTokens:
+		return nil, errBoundClient
 	}
 	if targets, err = i.resources(resource, c); err != nil {
 		return nil, err

@@ -52,6 +52,10 @@ type Authorization struct {
 	// AccessJTI is the jti of the access token; empty: a new one.
 	AccessJTI string
 
+	// JKT is the thumbprint of the key that the access token is bound to (RFC 9449 section 6.1); empty: whoever
+	// has the token may use it.
+	JKT string
+
 	// RefreshJTI proves that the refresh token of the grant's generation is ours; empty: no refresh
 	// token is issued. It is computed before the write, as signers are taken.
 	RefreshJTI string
@@ -93,7 +97,7 @@ func (i *Issuer) mint(ctx context.Context, now time.Time, s signers, a Authoriza
 	if err != nil {
 		return TokenResponse{}, err
 	}
-	r := TokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: expires - now.Unix(), Scope: scope}
+	r := TokenResponse{AccessToken: access, TokenType: tokenType(a.JKT), ExpiresIn: expires - now.Unix(), Scope: scope}
 	if slices.Contains(a.Scopes, userstore.ScopeOpenID) {
 		if r.IDToken, err = i.mintID(now, s, a, access, ""); err != nil {
 			return TokenResponse{}, err
@@ -105,6 +109,15 @@ func (i *Issuer) mint(ctx context.Context, now time.Time, s signers, a Authoriza
 		}
 	}
 	return r, nil
+}
+
+// tokenType returns the type of an access token that is bound to the key jkt (RFC 9449 section 5), or to
+// none (RFC 6750).
+func tokenType(jkt string) string {
+	if jkt != "" {
+		return "DPoP"
+	}
+	return "Bearer"
 }
 
 // mintAccess makes the access token of RFC 9068. The token never outlives its grant. If a client
@@ -123,6 +136,9 @@ func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope str
 	}
 	if claims.ID == "" {
 		claims.ID = i.NewID()
+	}
+	if a.JKT != "" {
+		claims.Confirmation = &confirmation{a.JKT}
 	}
 	if a.Grant.UserID != "" {
 		if last := i.end(a.Grant); last.Before(end) {

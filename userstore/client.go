@@ -73,6 +73,9 @@ type ClientMetadata struct {
 
 	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 6
 
+	// DPoPBoundAccessTokens: the client gets only access tokens that are bound to its key (RFC 9449 section 5.2).
+	DPoPBoundAccessTokens bool `json:"dpop_bound_access_tokens,omitempty"`
+
 	SubjectType         string `json:"subject_type,omitempty"`          // public or pairwise; empty: public
 	SectorIdentifierURI string `json:"sector_identifier_uri,omitempty"` // OIDC Registration section 5
 

@@ -30,7 +30,7 @@
 //   - `exp`, `iat`, `sub`, `client_id` and `jti` are present.
 //   - The clock is between `nbf` and `exp`, give or take Config.ClockSkew.
 //
-// ID tokens, refresh tokens, tokens bound to a key (`cnf`), and tokens with unknown header
+// ID tokens, refresh tokens, tokens bound to a key (`cnf`) that come without a proof of it, and tokens with unknown header
 // members, duplicate members or claims in the wrong case are refused.
 //
 // The verifier does not read a `status` claim (token status lists) yet: it accepts the access token

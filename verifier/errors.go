@@ -16,6 +16,9 @@ const (
 	CodeTokenExpired      = "token_expired"      // 401: the token was valid, and has expired
 	CodeInsufficientScope = "insufficient_scope" // 403: the token is valid, but lacks a needed scope
 	CodeInsufficientRole  = "insufficient_role"  // 403: the token is valid, but its user lacks a needed role
+	CodeInvalidDPoPProof  = "invalid_dpop_proof" // 401: the token is bound to a key, and the proof is missing or wrong
+	CodeUseDPoPNonce      = "use_dpop_nonce"     // 401: the proof needs the nonce in the header DPoP-Nonce
+	CodeOverloaded        = "overloaded"         // 503: not decided, because no more proofs can be remembered
 	CodeKeysUnavailable   = "keys_unavailable"   // 503: not decided, because there are no keys to check with
 
 	// 401: the token is valid, but its user must log in again, with more factors or more recently.
@@ -31,6 +34,9 @@ var (
 	ErrExpired           error = &Error{Code: CodeTokenExpired}
 	ErrInsufficientScope error = &Error{Code: CodeInsufficientScope}
 	ErrInsufficientRole  error = &Error{Code: CodeInsufficientRole}
+	ErrInvalidDPoPProof  error = &Error{Code: CodeInvalidDPoPProof}
+	ErrUseDPoPNonce      error = &Error{Code: CodeUseDPoPNonce}
+	ErrOverloaded        error = &Error{Code: CodeOverloaded}
 	ErrKeysUnavailable   error = &Error{Code: CodeKeysUnavailable}
 
 	ErrInsufficientUserAuthentication error = &Error{Code: CodeInsufficientUserAuthentication}
@@ -77,7 +83,9 @@ type Error struct {
 	Scopes     []string      // with insufficient_scope and insufficient_user_authentication: the needed scopes
 	ACRValues  []string      // with insufficient_user_authentication: the acr values, one of which is needed
 	MaxAge     time.Duration // with insufficient_user_authentication: how old the login may be; zero: any age
-	RetryAfter time.Duration // with keys_unavailable: when the next attempt is due
+	RetryAfter time.Duration // with keys_unavailable and overloaded: when the next attempt is due
+	Nonce      string        // for the header DPoP-Nonce of the answer; empty: none
+	byDPoP     bool          // the challenge has to be that of the scheme DPoP
 	fault      fault         // with token_invalid; empty: some other rule
 	noUser     bool          // with insufficient_scope: a user is needed, and no scope helps
 	cause      error

@@ -36,6 +36,9 @@ type Config struct {
 	// the Model Context Protocol. Without a URI no metadata are served, and no challenge names any.
 	Resource Resource
 
+	// DPoP says how tokens that are bound to a key are accepted (RFC 9449).
+	DPoP DPoP
+
 	// JWKSURL is by default the jwks_uri of the issuer's discovery document. Set it when the
 	// resource server reaches the issuer at another address than the public one.
 	JWKSURL    string
@@ -83,6 +86,7 @@ type Verifier struct {
 	log      *slog.Logger
 	cache    *cache    // nil: none
 	metadata *metadata // nil: none
+	dpop     *holders  // nil: tokens that are bound to a key are refused
 }
 
 // New checks the configuration; it does not call the issuer. A verifier that has neither reached its
@@ -94,7 +98,7 @@ func New(c Config) (*Verifier, error) {
 	if len(c.Audience) == 0 {
 		c.Audience = []string{c.Resource.URI}
 	}
-	about, err := newMetadata(c.Resource, c.identifiers())
+	about, err := newMetadata(c.Resource, c.identifiers(), c.DPoP)
 	if err != nil {
 		return nil, fmt.Errorf("verifier: %w", err)
 	}
@@ -105,6 +109,7 @@ func New(c Config) (*Verifier, error) {
 		log:      c.Logger,
 		cache:    newCache(c.CacheSize),
 		metadata: about,
+		dpop:     newHolders(c),
 	}
 	if v.now == nil {
 		v.now = time.Now
@@ -157,6 +162,7 @@ func (c *Config) validate() error {
 			fault("%sIdentifier: %q is named twice", where, issuer.Identifier)
 		}
 	}
+	faults = append(faults, c.DPoP.faults(c.Resource.URI)...)
 	return errors.Join(append(faults, c.Resource.faults(c.Issuer, c.Audience)...)...)
 }
 

@@ -133,7 +133,7 @@ func TestErrorsMatchTheirTargets(t *testing.T) {
 	}
 }
 
-// A resource server that imports this package gets the standard library, our two internal packages,
+// A resource server that imports this package gets the standard library, our internal packages for tokens and proofs,
 // and the JOSE library with its imports.
 func TestTheVerifierBringsNothingElse(t *testing.T) {
 	list := func(args ...string) []string {
@@ -146,7 +146,7 @@ func TestTheVerifierBringsNothingElse(t *testing.T) {
 	}
 	const module = "github.com/signet-id/signet/"
 	allowed := map[string]bool{module + "verifier": true, module + "internal/jose": true,
-		module + "internal/strictjson": true}
+		module + "internal/strictjson": true, module + "internal/dpop": true}
 	for _, pkg := range list("std", "github.com/lestrrat-go/jwx/v2/jwk", "github.com/lestrrat-go/jwx/v2/jwe") {
 		allowed[pkg] = true
 	}

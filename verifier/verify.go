@@ -30,7 +30,14 @@ type presented struct {
 // Verify waits for the issuer only when it has no fresh key set or the token names an unknown key.
 // It waits for at most a quarter of a second with a token that would be refused under any key, and
 // never longer than ctx allows.
+//
+// A token that is bound to a key is refused here: see VerifyDPoP.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
+	return v.verify(ctx, raw, false)
+}
+
+// verify is Verify. anyKey says that a token may be bound to a key, whose proof the caller checks.
+func (v *Verifier) verify(ctx context.Context, raw string, anyKey bool) (*Token, error) {
 	name, p := v.cache.find(raw)
 	if p == nil {
 		var err error
@@ -48,7 +55,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	// The claims are checked first, although no signature proves them yet: they cost a tenth of a
 	// signature, and a token that would be refused anyway must not cause a fetch of the keys.
 	refusal := p.claims.Check(jose.Expected{
-		Issuer: issuer.identifier, Audience: issuer.audience, Now: v.now(), Skew: v.skew,
+		Issuer: issuer.identifier, Audience: issuer.audience, AnyKey: anyKey, Now: v.now(), Skew: v.skew,
 	})
 	keys, err := issuer.keys.find(ctx, p.header.KeyID, p.claims.IssuedAt, refusal == nil)
 	if err != nil {

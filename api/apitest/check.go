@@ -255,7 +255,8 @@ func (s *Server) check(a *Response) {
 		}
 	}
 	for _, challenge := range a.Header["Www-Authenticate"] {
-		if strings.ContainsAny(challenge, "\r\n\\") || !strings.HasPrefix(challenge, "Bearer ") && !strings.HasPrefix(challenge, "Basic ") {
+		scheme, _, _ := strings.Cut(challenge, " ")
+		if strings.ContainsAny(challenge, "\r\n\\") || !slices.Contains([]string{"Bearer", "Basic", "DPoP"}, scheme) {
 			bad("challenge %q", challenge)
 		}
 	}

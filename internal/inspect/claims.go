@@ -160,7 +160,7 @@ func (i *inspection) subject() {
 		i.note("c_hash", value, "names the authorization code that came with it; only with that can it be checked")
 	}
 	if i.Kind == kindAccess && i.Claims["cnf"] != nil {
-		i.refuse("cnf", "", "the token is bound to a key, and neither Signet nor its verifier can check the proof of it yet")
+		i.refuse("cnf", "", "the token is bound to a key: it is accepted only together with a DPoP proof of that key, which is not here")
 	}
 }
 

@@ -18,6 +18,10 @@ type AccessClaims struct {
 	Audience, Scopes              []string
 	Expiry, IssuedAt, NotBefore   time.Time // NotBefore zero: no nbf
 
+	// KeyThumbprint is the thumbprint of the key that the token is bound to (cnf.jkt, RFC 9449 section 6.1);
+	// empty: whoever has the token may use it.
+	KeyThumbprint string
+
 	// Of a user; otherwise empty.
 	SessionID, ACR  string
 	AuthenticatedAt time.Time
@@ -27,6 +31,7 @@ type AccessClaims struct {
 // What Check finds wrong. ErrExpired means that the token was valid once.
 var (
 	ErrOtherIssuer   = errors.New("the token is from another issuer")
+	ErrBoundToKey    = errors.New("the token is bound to a key (cnf) and came without the key's proof")
 	ErrOtherAudience = errors.New("the token is for another audience")
 	ErrNotYetValid   = errors.New("the token is not valid yet")
 	ErrIssuedLater   = fmt.Errorf("%w: it is issued in the future; compare the clocks", ErrNotYetValid)
@@ -38,6 +43,7 @@ type Expected struct {
 	Issuer      string
 	Audience    []string // the token must name one of them
 	AnyAudience bool     // any audience is accepted: for endpoints of the issuer that answer about the token itself
+	AnyKey      bool     // a token that is bound to a key is accepted: the caller asks for the key's proof, or for none
 	Now         time.Time
 	Skew        time.Duration // how far clocks may be off
 }
@@ -51,6 +57,8 @@ func (t *AccessClaims) Check(e Expected) error {
 	case len(t.Audience) == 0,
 		!e.AnyAudience && !slices.ContainsFunc(t.Audience, func(aud string) bool { return slices.Contains(e.Audience, aud) }):
 		return ErrOtherAudience
+	case t.KeyThumbprint != "" && !e.AnyKey:
+		return ErrBoundToKey
 	case t.IssuedAt.After(e.Now.Add(e.Skew)):
 		return ErrIssuedLater
 	case t.NotBefore.After(e.Now.Add(e.Skew)):
@@ -142,9 +150,10 @@ func ReadAccessClaims(payload []byte) (AccessClaims, error) {
 		case "roles":
 			list("roles", value, &t.Roles)
 		case "cnf":
-			// Only the holder of the key may use such a token (RFC 7800, RFC 9449), and proofs are
-			// not checked yet.
-			refuse("the token is bound to a key (cnf), whose proof cannot be checked here")
+			// Only the holder of the key may use such a token (RFC 7800).
+			if t.KeyThumbprint = confirmedKey(value); t.KeyThumbprint == "" {
+				refuse("the token is bound (cnf) in another way than to the thumbprint of a key, which cannot be checked here")
+			}
 		default:
 			for _, known := range accessClaimNames {
 				if len(known) <= len(name) && strings.EqualFold(known, string(name)) {
@@ -171,6 +180,20 @@ func ReadAccessClaims(payload []byte) (AccessClaims, error) {
 		}
 	}
 	return t, nil
+}
+
+// confirmedKey returns the jkt of a cnf that holds nothing else; empty: cnf is something else.
+func confirmedKey(cnf []byte) string {
+	jkt, members := "", 0
+	err := strictjson.Object(cnf, func(name, value []byte) {
+		if members++; string(name) == "jkt" {
+			jkt, _ = strictjson.String(value)
+		}
+	})
+	if err != nil || members != 1 || !IsThumbprint(jkt) {
+		return ""
+	}
+	return jkt
 }
 
 // latestDate is the last second of the year 9999.

@@ -116,7 +116,7 @@ func Compose(p Parts) error {
 	documents.Clients, documents.Issuer, documents.Now = p.Store, i, p.Now
 	i.Clients, i.ClientIDMetadata = documents, documents.On
 	i.Pushed, i.RequestObjects = p.Store, p.Objects
-	i.Devices = p.Store
+	i.Devices, i.Proofs = p.Store, p.Store
 	i.Subjects = p.Store
 	i.Now, i.NewID, i.NewGrant, i.Log = p.Now, ids.id, ids.grant, p.Log
 	i.Admission, i.Cache, i.ClientKeys = p.Admission, p.Cache, p.ClientKeys
