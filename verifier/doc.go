@@ -16,7 +16,7 @@
 //	mux.Handle("POST /notes", v.RequireScope("notes:write")(addNote))
 //	log.Fatal(http.ListenAndServe("127.0.0.1:9000", v.Middleware(mux)))
 //
-// The folder examples/resourceserver has the whole program, ready to run. Package issuertest is an
+// The folder docs/examples/api has the whole program, ready to run. Package issuertest is an
 // issuer for your tests, with a clock that a test can move.
 //
 // # What is accepted

@@ -259,7 +259,9 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		log.Warn("the issuer is "+iss.URL+", which other machines cannot reach; set issuer to the URL that they use", "listen", listener.Addr().String())
 	}
 	notifySupervisor(a.env, "READY=1", log)
-	if fresh {
+	if a.serving != nil {
+		a.serving(listener.Addr())
+	} else if fresh {
 		lines.waitUntilWritten()
 		a.welcome(c, localURL(c, listener.Addr()))
 	}
