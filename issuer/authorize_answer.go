@@ -201,6 +201,9 @@ func (i *Issuer) begin(
 	if err != nil {
 		return b, err
 	}
+	if g.StatusIndex, err = i.newPlace(ctx); err != nil {
+		return b, err
+	}
 	copy(g.ID[:], mac)
 	b.jti = base64.RawURLEncoding.EncodeToString(mac[len(g.ID):])
 	g.Generation, g.ExpiresAt = 0, now.Add(i.IDLifetime)
@@ -248,7 +251,7 @@ func (i *Issuer) answer(ctx context.Context, p Pending, code string, b beginning
 	if t.token {
 		scope := strings.Join(a.Scopes, " ")
 		var expires int64
-		if access, expires, err = i.mintAccess(from, b.signers, a, scope); err != nil {
+		if access, expires, err = i.mintAccess(ctx, from, b.signers, a, scope); err != nil {
 			return nil, err
 		}
 		parameters = append(parameters, [2]string{"access_token", access}, [2]string{"token_type", "Bearer"},

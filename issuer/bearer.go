@@ -129,6 +129,15 @@ func (i *Issuer) liveClient(ctx context.Context, c jose.AccessClaims) error {
 		// No row says which of two clients of one id the token was for, if the client was deleted
 		// and made anew, but the time does.
 		return errAccessToken.because(errors.New("the token is older than the client"))
+	case c.Status != nil && c.Status.URI != "" && i.Status != nil && !i.Status.isPlace(*c.Status, client.StatusIndex):
+		return errAccessToken.because(errors.New("the client was disabled since"))
+	}
+	cutoff, err := i.StatusStore.Cutoff(ctx)
+	switch {
+	case err != nil:
+		return failed(err)
+	case c.IssuedAt.Before(cutoff):
+		return errAccessToken.because(errors.New("the token is from before everything was revoked"))
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type accessClaims struct {
 	AMR       []string `json:"amr,omitempty"`
 	Roles     []string `json:"roles,omitempty"`
 
+	Status       *statusClaim  `json:"status,omitempty"`
 	Confirmation *confirmation `json:"cnf,omitempty"`
 }
 

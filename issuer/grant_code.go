@@ -118,6 +118,11 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 		i.withoutRefresh(&a, r.now)
 		a.Grant.ExpiresAt = later(a.Grant.ExpiresAt, begun.ExpiresAt) // of the tokens that are out already
 	}
+	if !code.Answered() {
+		if a.Grant.StatusIndex, err = i.newPlace(ctx); err != nil {
+			return Authorization{}, err
+		}
+	}
 	if err := i.useProof(ctx, r.proof); err != nil {
 		return Authorization{}, err
 	}

@@ -93,7 +93,9 @@ type Issuer struct {
 	ClientKeys *ClientKeys  // nil: no client may have a jwks_uri
 	// RequestObjects fetches request objects by reference; nil: no client may have request_uris.
 	RequestObjects *RequestObjects
-	Admission      *Admission // required; NoAdmission: every request is admitted at once
+	StatusStore    userstore.StatusLists
+	Status         *StatusLists // nil: tokens name no status list
+	Admission      *Admission   // required; NoAdmission: every request is admitted at once
 
 	ClientIDMetadata bool // a client_id may be the address of a metadata document: see ClientDocuments
 

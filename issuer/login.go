@@ -173,6 +173,9 @@ func (i *Issuer) startGrant(
 	} else {
 		i.withoutRefresh(&a, now)
 	}
+	if a.Grant.StatusIndex, err = i.newPlace(ctx); err != nil {
+		return TokenResponse{}, err
+	}
 	if err := i.Accounts.StartGrant(ctx, verified, a.Grant, now.Add(-i.RefreshIdle)); err != nil {
 		return TokenResponse{}, err
 	}

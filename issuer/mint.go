@@ -23,7 +23,7 @@ const (
 
 // TokenTypes lists the types of what a signing key signs: tokens, and answers about them. A signed
 // answer of userinfo has the type of an ID token.
-var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken, TypeLogoutToken, TypeIntrospection}
+var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken, TypeLogoutToken, TypeIntrospection, TypeStatusList}
 
 // TokenResponse is the successful response of RFC 6749 section 5.1.
 type TokenResponse struct {
@@ -90,10 +90,10 @@ func (s *signers) of(alg string) *jose.Signer {
 
 // mint signs the tokens that a authorizes. now is the instant at which the request was checked.
 func (i *Issuer) mint(ctx context.Context, now time.Time, s signers, a Authorization) (_ TokenResponse, err error) {
-	_, signing := span.Begin(ctx, "sign tokens")
+	ctx, signing := span.Begin(ctx, "sign tokens")
 	defer func() { signing.End(err) }()
 	scope := strings.Join(a.Scopes, " ")
-	access, expires, err := i.mintAccess(now, s, a, scope)
+	access, expires, err := i.mintAccess(ctx, now, s, a, scope)
 	if err != nil {
 		return TokenResponse{}, err
 	}
@@ -122,7 +122,13 @@ func tokenType(jkt string) string {
 
 // mintAccess makes the access token of RFC 9068. The token never outlives its grant. If a client
 // acts on its own behalf, the client is the subject (section 2.2).
-func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope string) (token string, expires int64, err error) {
+func (i *Issuer) mintAccess(
+	ctx context.Context, now time.Time, s signers, a Authorization, scope string,
+) (token string, expires int64, err error) {
+	status, err := i.statusOf(ctx, a)
+	if err != nil {
+		return "", 0, err
+	}
 	alg, lifetime := i.access(i.targetsOrDefaults(a.Targets))
 	end := now.Add(lifetime)
 	claims := accessClaims{
@@ -133,6 +139,7 @@ func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope str
 		ID:       a.AccessJTI,
 		ClientID: a.Client.ID,
 		Scope:    scope,
+		Status:   status,
 	}
 	if claims.ID == "" {
 		claims.ID = i.NewID()

@@ -45,6 +45,10 @@ type Client struct {
 	// DocumentAt is when the metadata document of a KindMetadata was last fetched and found good.
 	DocumentAt time.Time
 
+	// StatusIndex is the place, among all status lists, of the tokens that the client gets in its own
+	// name; 0: it has none yet. It ends when the client is disabled.
+	StatusIndex int64
+
 	DisabledAt time.Time // zero: enabled
 	CreatedAt  time.Time
 	UpdatedAt  time.Time

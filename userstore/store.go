@@ -458,6 +458,7 @@ type Store interface {
 	AddressChanges
 	Registrations
 	Recoveries
+	StatusLists
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

@@ -25,10 +25,12 @@ import (
 //	401 missing_token       the request has no token
 //	401 token_invalid       the token is not valid for this resource server
 //	401 token_expired       the client must get a new token
+//	401 token_revoked       the token was revoked before its end
 //	401 invalid_dpop_proof  the token is bound to a key, and the proof is missing or wrong
 //	401 use_dpop_nonce      the proof needs the nonce in the header DPoP-Nonce
 //	503 overloaded          with Retry-After: no more proofs can be remembered
 //	503 keys_unavailable    with Retry-After: the issuer's keys are not available
+//	503 status_unavailable  with Retry-After: the token's status list is not available
 //
 // With Config.Resource it also answers requests for the resource's metadata, which need no token.
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
@@ -153,14 +155,16 @@ var answers = map[string]answer{
 	CodeInvalidRequest:    {http.StatusBadRequest, "invalid_request", "Send exactly one access token, in the Authorization header."},
 	CodeTokenInvalid:      {http.StatusUnauthorized, "invalid_token", "The access token is not valid here."},
 	CodeTokenExpired:      {http.StatusUnauthorized, "invalid_token", "The access token has expired; get a new one."},
+	CodeTokenRevoked:      {http.StatusUnauthorized, "invalid_token", "The access token was revoked; get a new one."},
 	CodeInsufficientScope: {http.StatusForbidden, "insufficient_scope", "The access token was not granted the scope that is needed here."},
 	CodeInsufficientRole:  {http.StatusForbidden, "insufficient_scope", "The user does not have the role that is needed here."},
 	CodeInsufficientUserAuthentication: {http.StatusUnauthorized, "insufficient_user_authentication",
 		"The login behind the access token is not strong or not recent enough here; the user must log in again."},
-	CodeInvalidDPoPProof: {http.StatusUnauthorized, "invalid_dpop_proof", "The DPoP proof is not valid for this request."},
-	CodeUseDPoPNonce:     {http.StatusUnauthorized, "use_dpop_nonce", "Make a new DPoP proof with the nonce in the header DPoP-Nonce."},
-	CodeOverloaded:       {http.StatusServiceUnavailable, "", "The DPoP proof cannot be remembered at the moment; try again later."},
-	CodeKeysUnavailable:  {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
+	CodeInvalidDPoPProof:  {http.StatusUnauthorized, "invalid_dpop_proof", "The DPoP proof is not valid for this request."},
+	CodeUseDPoPNonce:      {http.StatusUnauthorized, "use_dpop_nonce", "Make a new DPoP proof with the nonce in the header DPoP-Nonce."},
+	CodeOverloaded:        {http.StatusServiceUnavailable, "", "The DPoP proof cannot be remembered at the moment; try again later."},
+	CodeStatusUnavailable: {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
+	CodeKeysUnavailable:   {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
 }
 
 // noUserAnswer is the answer to a client that acts for itself where a login is required.

@@ -44,6 +44,14 @@ type Config struct {
 	JWKSURL    string
 	Algorithms []string // default: RS256, EdDSA, ES256, PS256
 
+	// Status says what becomes of a token that names a token status list: by default it is checked
+	// against the list, which is fetched when a token first names it. A token that names none is not
+	// checked. A list must be below the issuer's URL, and signed by its keys with one of Algorithms.
+	Status StatusPolicy
+	// StatusBaseURL takes the place of Issuer in the addresses of status lists. Set it, like JWKSURL,
+	// when the resource server reaches the issuer at another address than the public one.
+	StatusBaseURL string
+
 	// Bundle is a key set that `signet keys bundle` printed. With it the verifier starts without
 	// network, and believes the bundle because it is in the configuration; UpdateBundle takes later
 	// ones. One that has expired is logged and ignored, unless Offline.
@@ -145,6 +153,9 @@ func (c *Config) validate() error {
 	}
 	if len(c.Audience) == 0 && c.Resource.URI == "" || slices.Contains(c.Audience, "") {
 		fault("Audience must name this resource server: without it, tokens for others would be accepted")
+	}
+	if c.Status != StatusRequire && c.Status != StatusIgnore {
+		fault("Status must be StatusRequire or StatusIgnore")
 	}
 	if c.ClockSkew > 10*time.Minute {
 		fault("ClockSkew must not be more than 10 minutes")

@@ -24,8 +24,8 @@ type presented struct {
 
 // Verify returns the token if raw is an access token of an issuer of the Config for this resource
 // server and is valid now. Otherwise the token is nil and the error is an *Error: ErrInvalid for a
-// token that is not accepted (and with it ErrExpired, ErrWrongAudience and others, which say why),
-// ErrKeysUnavailable when the verifier cannot decide.
+// token that is not accepted (and with it ErrExpired, ErrRevoked, ErrWrongAudience and others, which
+// say why), ErrKeysUnavailable or ErrStatusUnavailable when the verifier cannot decide.
 //
 // Verify waits for the issuer only when it has no fresh key set or the token names an unknown key.
 // It waits for at most a quarter of a second with a token that would be refused under any key, and
@@ -67,6 +67,9 @@ func (v *Verifier) verify(ctx context.Context, raw string, anyKey bool) (*Token,
 	}
 	if refusal != nil {
 		return nil, refused(refusal)
+	}
+	if err := issuer.status.check(ctx, p.claims); err != nil {
+		return nil, err
 	}
 	v.cache.remember(name, p, key)
 	return p.token(), nil

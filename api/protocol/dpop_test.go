@@ -215,6 +215,8 @@ func TestD04AProofIsUsedOnce(t *testing.T) {
 		atUserinfo := p.proved(p.key, presenting("DPoP", "GET", "/oauth2/userinfo", tokens.Access))
 		p.Do(atUserinfo).Want(200, "")
 		p.Do(atUserinfo).Want(401, "invalid_dpop_proof")
+		// The grant does not move for a proof that was used.
+		p.Unchanged(func() { p.Do(sending(p.RefreshRequest(p.web, tokens.Refresh), same)).Want(400, "invalid_dpop_proof") })
 		refresh := p.proved(p.key, p.RefreshRequest(p.web, tokens.Refresh))
 		p.Do(refresh).Want(200, "")
 		p.Unchanged(func() { p.Do(refresh).Want(400, "invalid_dpop_proof") })

@@ -8,10 +8,28 @@ import (
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/dpop/dpoptest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/registration"
 )
+
+// TestAClientRegistersForBoundTokens: dpop_bound_access_tokens of RFC 9449 section 5.2.
+func TestAClientRegistersForBoundTokens(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		c := take(s, register(s, shop().With("dpop_bound_access_tokens", true), "").Want(201, ""))
+		if c.Fields["dpop_bound_access_tokens"] != true {
+			t.Errorf("registered %v", c.Fields)
+		}
+		code := s.Code(s.SignUp("alice"), c.Client)
+		s.Do(s.CodeRequest(c.Client, code)).Want(400, "invalid_dpop_proof")
+		key, q := dpoptest.NewKey(t), s.CodeRequest(c.Client, code)
+		q.Proof = func() string {
+			return key.Proof(t, dpoptest.For("POST", apitest.IssuerURL+"/oauth2/token", s.Clock.Now()))
+		}
+		s.Do(q).Want(200, "")
+	}, mode(issuer.RegistrationOpen))
+}
 
 // TestRegistration follows a client from its registration to tokens, and to its end.
 func TestRegistration(t *testing.T) {

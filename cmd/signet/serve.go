@@ -213,6 +213,9 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Clients:    clientSettings(c, sectorsBy(fetcher)),
 		API:        endpoints,
 	}
+	if c.StatusLists.Enabled {
+		parts.Status = &issuer.StatusLists{}
+	}
 	if recorder != nil {
 		parts.Traces = recorder
 	}
@@ -234,6 +237,9 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer closeMetrics()
 
 	running.Go(func() { manager.Run(background) })
+	if parts.Status != nil {
+		running.Go(func() { parts.Status.Run(background) })
+	}
 	// A server that stops claims no more messages and logouts, and finishes those that it is sending.
 	sending, stopSending := context.WithCancel(ctx)
 	defer stopSending()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,15 @@ type AccessClaims struct {
 	SessionID, ACR  string
 	AuthenticatedAt time.Time
 	AMR, Roles      []string
+
+	Status *Status // nil: no status claim
+}
+
+// Status is the claim status: it names the place of the token in a token status list
+// (draft-ietf-oauth-status-list-21 section 6.1). Without a URI it names other mechanisms only.
+type Status struct {
+	URI   string
+	Index uint64
 }
 
 // What Check finds wrong. ErrExpired means that the token was valid once.
@@ -75,7 +85,7 @@ func (t *AccessClaims) Check(e Expected) error {
 
 // accessClaimNames are the claims that ReadAccessClaims reads. A laxer reader would take a member
 // that differs from one of them only in case for the same claim.
-var accessClaimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf"}
+var accessClaimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf", "status"}
 
 // ReadAccessClaims decodes a payload by hand, in one pass: with encoding/json the claims would cost
 // as much as half a signature. It checks the type of every claim, and the presence of the claims
@@ -149,6 +159,11 @@ func ReadAccessClaims(payload []byte) (AccessClaims, error) {
 			list("amr", value, &t.AMR)
 		case "roles":
 			list("roles", value, &t.Roles)
+		case "status":
+			var ok bool
+			if t.Status, ok = readStatus(value); !ok {
+				wrong("status", "a reference to a status list")
+			}
 		case "cnf":
 			// Only the holder of the key may use such a token (RFC 7800).
 			if t.KeyThumbprint = confirmedKey(value); t.KeyThumbprint == "" {
@@ -180,6 +195,34 @@ func ReadAccessClaims(payload []byte) (AccessClaims, error) {
 		}
 	}
 	return t, nil
+}
+
+// readStatus reads the claim status. The payload is known to be strict JSON.
+func readStatus(value []byte) (*Status, bool) {
+	if value[0] != '{' {
+		return nil, false
+	}
+	s, ok := &Status{}, true
+	_ = strictjson.Object(value, func(name, value []byte) {
+		if string(name) != "status_list" {
+			return
+		}
+		var index string
+		if value[0] == '{' {
+			_ = strictjson.Object(value, func(name, value []byte) {
+				switch string(name) {
+				case "uri":
+					s.URI, _ = strictjson.String(value)
+				case "idx":
+					index = string(value)
+				}
+			})
+		}
+		var err error
+		s.Index, err = strconv.ParseUint(index, 10, 63)
+		ok = err == nil && s.URI != ""
+	})
+	return s, ok
 }
 
 // confirmedKey returns the jkt of a cnf that holds nothing else; empty: cnf is something else.

@@ -57,6 +57,12 @@ type Token struct {
 // header members, crit, alg none. Excess is refused before anything is decoded or allocated for it.
 func Parse(compact string) (*Token, error) { return parse(compact, ourRules) }
 
+// ParseStatusList is Parse for a token status list, which may have up to MaxStatusListBytes.
+func ParseStatusList(compact string) (*Token, error) { return parse(compact, statusListRules) }
+
+// MaxStatusListBytes limits a status list token.
+const MaxStatusListBytes = 8 << 20
+
 // ParseForeign is Parse for tokens that others sign. They may call EdDSA by its newer name Ed25519
 // (RFC 9864), as current client libraries do whatever the key's own alg says; Header.Algorithm is
 // then EdDSA. Unknown header members are ignored (RFC 7515 section 4), unless crit names them, and
@@ -100,7 +106,8 @@ var (
 		bytes: maxForeignHeader, token: MaxTokenBytes}
 	proofRules = headerRules{algorithm: foreignAlgorithm, refused: []string{"crit", "b64", "jku", "x5u", "x5c"},
 		bytes: maxForeignHeader, token: MaxTokenBytes, jwk: true}
-	bundleRules = headerRules{algorithm: algorithmOf, bytes: maxHeaderBytes, token: MaxBundleBytes}
+	bundleRules     = headerRules{algorithm: algorithmOf, bytes: maxHeaderBytes, token: MaxBundleBytes}
+	statusListRules = headerRules{algorithm: algorithmOf, bytes: maxHeaderBytes, token: MaxStatusListBytes}
 )
 
 func parse(compact string, rules headerRules) (*Token, error) {

@@ -212,7 +212,7 @@ func begunWith(ctx context.Context, c *userstore.Code) (before, after []stmt, er
 }
 
 func bindGrantOfCode(args []any, g userstore.Grant, hash userstore.CodeHash) stmt {
-	return bind(grantOfCode, slices.Concat(args[:8], []any{g.SessionID}, args[8:], []any{g.Claims, g.JKT, hash[:], g.ID[:]})...)
+	return bind(grantOfCode, slices.Concat(args[:8], []any{g.SessionID}, args[8:], []any{g.Claims, g.JKT, g.StatusIndex, hash[:], g.ID[:]})...)
 }
 
 // saveCode runs statements, the last of which inserts the code, and stores the events, if each
@@ -339,8 +339,8 @@ const (
 	grantOfCode = `INSERT INTO grants (` + grantColumns + `, client_epoch, revoked_at)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, codes.client_id, codes.user_id, $9, $10, $11, $12, $13, $14, $15, $16,
 			codes.browser_session, $17,
-			codes.subject, $18, codes.client_epoch, 0
-		FROM codes WHERE hash = $19 AND grant_id = $20`
+			codes.subject, $18, $19, codes.client_epoch, 0
+		FROM codes WHERE hash = $20 AND grant_id = $21`
 	goOn = `UPDATE grants SET generation = $1, rotated_at = $2, expires_at = $3, jkt = $4 WHERE id = $5 AND revoked_at = 0
 		AND EXISTS (SELECT 1 FROM codes WHERE hash = $6 AND grant_id = grants.id AND used_at = $7)`
 	// appGoesOn keeps the session that the app has because of the grant for as long as the grant.
