@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -130,7 +129,7 @@ func TestMoreKubernetesKnowsPeopleByTheirIDTokens(t *testing.T) {
 				if claims, refusal := kubernetes.ask(t, request{Token: token}); refusal == "" {
 					t.Errorf("Kubernetes took %s for %v", name, claims)
 				} else {
-					t.Log(fmt.Sprintf("%s: %s", name, refusal))
+					t.Logf("%s: %s", name, refusal)
 				}
 			}
 			trial.ask = func(t *testing.T, token string) (int, string) {
