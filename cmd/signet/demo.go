@@ -55,6 +55,7 @@ var demoSettings = map[string]string{
 	"http.drain_notice":            "0s",
 	"log.level":                    "warn",
 	"pages.service_name":           "Signet",
+	"status_lists.enabled":         "true",
 	"throttle.signups_per_network": "0",
 }
 
@@ -153,7 +154,7 @@ Everything is in %s. Ctrl-C ends it and leaves nothing behind.
 		Page: page, API: api, Operator: a.demoOperator(), Folder: c.DataDir, Log: log,
 		Settings: demo.Settings{
 			Propagation: c.Keys.Propagation, JWKSMaxAge: c.Keys.JWKSMaxAge, ClockSkew: c.ClockSkew,
-			AccessLifetime: c.Tokens.AccessLifetime,
+			AccessLifetime: c.Tokens.AccessLifetime, StatusLists: c.StatusLists.Enabled,
 		},
 	})
 }
