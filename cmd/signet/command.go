@@ -34,7 +34,7 @@ type app struct {
 
 func (a *app) root() *cobra.Command {
 	root := group("signet", "Signs people up, logs them in and issues tokens that anybody can verify",
-		a.serveCommand(), a.migrateCommand(), a.usersCommand(), a.clientsCommand(), a.auditCommand(), a.mailCommand(), a.keysCommand(), a.tokenCommand(),
+		a.serveCommand(), a.migrateCommand(), a.usersCommand(), a.clientsCommand(), a.auditCommand(), a.mailCommand(), a.keysCommand(), a.tokenCommand(), a.doctorCommand(),
 		a.backupCommand(), a.restoreCommand(), a.recoverCommand(),
 		a.configCommand(), a.healthcheckCommand(), a.versionCommand())
 	root.Long = `Signet signs people up, logs them in and issues tokens that anybody can verify.
