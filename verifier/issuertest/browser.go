@@ -39,7 +39,7 @@ const mostForms = 4
 func (h *hands) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := h.next.RoundTrip(r)
 	for range mostForms {
-		if err != nil || r.URL.Host != h.issuer.Host || resp.StatusCode != http.StatusOK ||
+		if err != nil || r.URL.Host != h.issuer.Host ||
 			!strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
 			return resp, err
 		}
@@ -50,8 +50,11 @@ func (h *hands) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		resp.Body = io.NopCloser(bytes.NewReader(body))
 		action, fields, err := h.fill(body)
-		if err != nil || action == "" {
-			return resp, err
+		if err != nil {
+			return nil, err
+		}
+		if action == "" {
+			return resp, nil
 		}
 		h.jar.SetCookies(r.URL, resp.Cookies())
 		if resp, err = h.post(r, action, fields); err != nil {

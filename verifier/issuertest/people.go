@@ -35,13 +35,12 @@ type Client struct {
 	Secret string // empty: the client is public
 }
 
-// Client registers a confidential client that may log users in, refresh and act for itself, with its
-// redirect URIs.
+// Client registers a confidential client that may log users in and refresh, with its redirect URIs.
 func (i *Issuer) Client(redirectURI ...string) Client {
 	i.tb.Helper()
 	return i.register(userstore.Client{
 		Name: "An app under test", AuthMethod: userstore.AuthBasic,
-		GrantTypes:     []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken, userstore.GrantClientCredentials},
+		GrantTypes:     []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken},
 		ClientMetadata: userstore.ClientMetadata{RedirectURIs: redirectURI},
 	})
 }
