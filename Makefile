@@ -20,6 +20,9 @@ CHAOS_TIME ?= 2m
 VULNDB   ?= https://vuln.go.dev
 NODE_DIR   := internal/interop/node
 PYTHON_DIR := internal/interop/python
+PATRONI := $(PYTHON_DIR)/.patroni
+# Patroni runs as the user postgres where root runs the tests: with a Python that this user may run, too.
+PATRONI_PYTHON ?= $(if $(filter 0,$(shell id -u)),/usr/bin/python3,$(PYTHON))
 SCREENSHOTS ?= $(CURDIR)/internal/interop/screenshots
 DIST ?= dist
 
@@ -31,6 +34,9 @@ NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-ge
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
 
+# Modules of their own, so that users of the verifier do not download gRPC, chi and other JWT libraries.
+VERIFIER_MODULES := verifier/grpcauth verifier/benchmarks verifier/examples/chi
+
 # Both stores always run. The race detector needs a C compiler; `make need-cc test` insists on one. It
 # brings checks of unsafe pointers, which make SQLite, a translation from C that is full of them, three
 # times as slow: they are left out there, and nowhere else. The detector itself watches SQLite, too.
@@ -38,7 +44,8 @@ NO_CHECKPTR := -gcflags=modernc.org/...=-d=checkptr=0
 
 test: check postgres
 	@race="-race $(NO_CHECKPTR)"; $(HAS_CC) || { race=; echo "$(NO_CC), so the tests run without it." >&2; }; \
-	echo "$(GO) test $$race ./..."; $(GO) test $$race ./...
+	echo "$(GO) test $$race ./..."; $(GO) test $$race ./... || exit 1; \
+	for module in $(VERIFIER_MODULES); do echo "$$module"; (cd $$module && $(GO) vet ./... && $(GO) test $$race ./...) || exit 1; done
 
 postgres:
 	@$(GO) run ./userstore/sqlstore/pgtest/programs
@@ -64,13 +71,13 @@ vuln:
 release:
 	$(GO) run ./internal/release -out $(DIST) $(if $(RELEASE_PLATFORMS),-platforms $(RELEASE_PLATFORMS))
 
-interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
+interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed $(PATRONI)/installed
 	cd internal/interop/goclient && $(GO) vet ./...
 	cd internal/interop/manifests && $(GO) vet ./... && $(GO) test -count=1 ./...
 	@for module in docs/examples/*/go.mod; do \
 	  echo "$$module"; (cd "$${module%/go.mod}" && $(GO) vet ./... && $(GO) test ./...) || exit 1; \
 	done
-	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop -parallel 8 -timeout 30m ./internal/interop/...
+	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$(CURDIR)/$(PATRONI)/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop -parallel 8 -timeout 30m ./internal/interop/...
 
 # Go's proxy and Maven's repository serve pinned versions; go.sum holds the hashes of the former.
 interop-more: need-foreign need-java need-firefox $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
@@ -85,17 +92,26 @@ $(PYTHON_DIR)/.venv/installed: $(PYTHON_DIR)/requirements.txt
 	rm -rf $(PYTHON_DIR)/.venv
 	$(PYTHON) -m venv $(PYTHON_DIR)/.venv
 	$(PYTHON_DIR)/.venv/bin/pip install --quiet --disable-pip-version-check \
-	  --require-hashes --only-binary :all: --no-binary python-etcd,ydiff -r $(PYTHON_DIR)/requirements.txt
+	  --require-hashes --only-binary :all: -r $(PYTHON_DIR)/requirements.txt
 	@touch $@
 
-chaos: postgres $(if $(filter patroni,$(CHAOS_DATABASE)),$(PYTHON_DIR)/.venv/installed)
-	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" CHAOS_TIME=$(CHAOS_TIME) $(GO) test -count=1 -tags chaos -run '^TestChaos$$' -timeout 0 -v ./internal/chaos
+# Two of its libraries come as sources only.
+$(PATRONI)/installed: $(PYTHON_DIR)/patroni.txt
+	rm -rf $(PATRONI)
+	$(PATRONI_PYTHON) -m venv $(PATRONI)
+	$(PATRONI)/bin/pip install --quiet --disable-pip-version-check \
+	  --require-hashes --only-binary :all: --no-binary python-etcd,ydiff -r $(PYTHON_DIR)/patroni.txt
+	@touch $@
+
+chaos: postgres $(if $(filter patroni,$(CHAOS_DATABASE)),$(PATRONI)/installed)
+	PATH="$(CURDIR)/$(PATRONI)/bin:$$PATH" CHAOS_TIME=$(CHAOS_TIME) $(GO) test -count=1 -tags chaos -run '^TestChaos$$' -timeout 0 -v ./internal/chaos
 
 chaos-rotations: postgres
 	$(GO) test -count=1 -tags chaos -run '^TestRotations$$' -timeout 0 -v ./internal/chaos
 
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+	cd verifier/benchmarks && $(GO) test -run '^$$' -bench '$(BENCH)' ./...
 
 fuzz:
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort -u | \
@@ -104,7 +120,7 @@ fuzz:
 	done
 
 clean:
-	rm -rf signet $(DIST) $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv
+	rm -rf signet $(DIST) $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv $(PATRONI)
 
 # Each missing prerequisite is named, with the way to get it.
 need-cc:
@@ -119,9 +135,11 @@ need-foreign:
 	  command -v etcd >/dev/null && test -x /usr/sbin/haproxy && \
 	  ls /usr/lib/postgresql/*/bin/pg_rewind >/dev/null 2>&1 && command -v promtool >/dev/null && command -v prometheus >/dev/null && command -v systemd-analyze >/dev/null || { \
 	  echo "Chromium, Apache with mod_auth_openidc, PgBouncer, etcd, HAProxy, PostgreSQL, Prometheus or systemd-analyze is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
-	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc pgbouncer etcd-server haproxy postgresql prometheus systemd" >&2; exit 1; }
+	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc pgbouncer etcd-server haproxy postgresql prometheus python3-venv systemd" >&2; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
 	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
+	@$(PATRONI_PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "$(PATRONI_PYTHON) with its venv module is needed for Patroni. On Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \
 	  echo "Python 3.10 or later with its venv module is needed. On Debian: apt-get install python3-venv" >&2; exit 1; }
 

@@ -116,6 +116,9 @@ func TestHostileTokens(t *testing.T) {
 	add("J-13 an ID token with our audience", mk(t, s.header("RS256", map[string]any{"typ": "JWT"}), claims, rsaKey))
 	add("J-13 a refresh token with our audience",
 		mk(t, s.header("RS256", map[string]any{"typ": "rt+jwt"}), claims, rsaKey))
+	add("J-13 a bundle of keys with our audience",
+		mk(t, s.header("RS256", map[string]any{"typ": "jwk-set+jwt"}), claims, rsaKey))
+	add("J-13 a bundle of keys", strings.TrimSpace(string(s.bundle("RS256"))))
 	add("J-15 typ absent", mk(t, s.header("RS256", map[string]any{"typ": nil}), claims, rsaKey))
 	for _, typ := range []any{
 		"", "jwt", "at", "at+jwt+x", "application/jwt", "text/at+jwt", "at+jwt;v=1", " at+jwt", 1, []string{"at+jwt"},

@@ -47,10 +47,16 @@ type verified struct {
 	need  requirement // what token was found to satisfy so far
 }
 
+// NewContext returns a context in which TokenFrom finds token, which v verified: for interceptors of
+// other transports than HTTP.
+func (v *Verifier) NewContext(ctx context.Context, token *Token) context.Context {
+	return context.WithValue(ctx, contextKey{}, verified{token: token, by: v})
+}
+
 // TokenFrom returns the token that Middleware or RequireScope accepted; false outside of them.
 func TokenFrom(ctx context.Context) (*Token, bool) {
-	known, ok := ctx.Value(contextKey{}).(verified)
-	return known.token, ok
+	known, _ := ctx.Value(contextKey{}).(verified)
+	return known.token, known.token != nil
 }
 
 // verifiedFrom returns what v accepted; without a token if that is nothing.
@@ -141,6 +147,7 @@ var answers = map[string]answer{
 	CodeTokenInvalid:      {http.StatusUnauthorized, "invalid_token", "The access token is not valid here."},
 	CodeTokenExpired:      {http.StatusUnauthorized, "invalid_token", "The access token has expired; get a new one."},
 	CodeInsufficientScope: {http.StatusForbidden, "insufficient_scope", "The access token was not granted the scope that is needed here."},
+	CodeInsufficientRole:  {http.StatusForbidden, "insufficient_scope", "The user does not have the role that is needed here."},
 	CodeInsufficientUserAuthentication: {http.StatusUnauthorized, "insufficient_user_authentication",
 		"The login behind the access token is not strong or not recent enough here; the user must log in again."},
 	CodeKeysUnavailable: {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
@@ -149,46 +156,38 @@ var answers = map[string]answer{
 // noUserAnswer is the answer to a client that acts for itself where a login is required.
 var noUserAnswer = answer{http.StatusForbidden, "insufficient_scope", "There is no user behind this access token; send the token of a user who logged in."}
 
-// WriteError answers a request with an error of Verify or Authenticate. Any other error is answered
+// answered returns err as an *Error that has an answer, and the answer. Any other error is answered
 // like an invalid token.
-func (v *Verifier) WriteError(w http.ResponseWriter, err error) { v.writeError(w, err, nil) }
-
-// writeError is WriteError where the request needs scopes. A challenge names them to a client
-// without a valid token only beside the metadata, in which they are no secret.
-func (v *Verifier) writeError(w http.ResponseWriter, err error, scopes []string) {
+func answered(err error) (*Error, answer) {
 	var e *Error
 	if !errors.As(err, &e) || e == nil || answers[e.Code] == (answer{}) {
 		e = &Error{Code: CodeTokenInvalid, Reason: "unknown error", cause: err}
 	}
+	if e.noUser {
+		return e, noUserAnswer
+	}
+	return e, answers[e.Code]
+}
+
+// Status returns the HTTP status and the sentence with which WriteError answers an error of Verify,
+// Authenticate or Check. The sentence is for the caller and repeats nothing of the request.
+func Status(err error) (status int, detail string) {
+	_, a := answered(err)
+	return a.status, a.detail
+}
+
+// WriteError answers a request with an error of Verify, Authenticate or Check. Any other error is
+// answered like an invalid token.
+func (v *Verifier) WriteError(w http.ResponseWriter, err error) { v.writeError(w, err, nil) }
+
+// writeError is WriteError where the request needs scopes.
+func (v *Verifier) writeError(w http.ResponseWriter, err error, scopes []string) {
+	e, a := answered(err)
 	// At level debug: callers cause refusals, and an outage has already been logged once.
 	v.log.Debug("request refused", "code", e.Code, "reason", e.Reason)
 
-	a := answers[e.Code]
-	if e.noUser {
-		a = noUserAnswer
-	}
 	h := w.Header()
-	if a.status != http.StatusServiceUnavailable {
-		challenge := `Bearer realm="` + quotable(v.audience[0]) + `"`
-		if a.oauth != "" {
-			challenge = `Bearer error="` + a.oauth + `", error_description="` + a.detail + `"`
-		}
-		named := e.Scopes
-		if len(named) == 0 && a.status == http.StatusUnauthorized && v.metadata != nil {
-			named = scopes
-		}
-		if len(named) > 0 {
-			challenge += `, scope="` + quotable(strings.Join(named, " ")) + `"`
-		}
-		if len(e.ACRValues) > 0 {
-			challenge += `, acr_values="` + quotable(strings.Join(e.ACRValues, " ")) + `"`
-		}
-		if e.MaxAge > 0 { // in quotes, as RFC 9470 has it
-			challenge += `, max_age="` + strconv.FormatInt(int64(e.MaxAge/time.Second), 10) + `"`
-		}
-		if v.metadata != nil { // RFC 9728 section 5.1
-			challenge += `, resource_metadata="` + v.metadata.url + `"`
-		}
+	if challenge := v.challenge(err, scopes); challenge != "" {
 		h.Set("WWW-Authenticate", challenge)
 	} else {
 		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
@@ -205,6 +204,43 @@ func (v *Verifier) writeError(w http.ResponseWriter, err error, scopes []string)
 		Detail string `json:"detail"`
 		Code   string `json:"code"`
 	}{"about:blank", http.StatusText(a.status), a.status, a.detail, e.Code})
+}
+
+// Challenge returns the value of WWW-Authenticate with which WriteError answers err, for transports
+// other than HTTP; empty with keys_unavailable, which is no fault of the caller. The scopes of need
+// are named as Require does for a caller without a valid token.
+func (v *Verifier) Challenge(err error, need Requirement) string {
+	return v.challenge(err, need.Scopes)
+}
+
+// challenge names the needed scopes to a client without a valid token only beside the metadata, in
+// which they are no secret.
+func (v *Verifier) challenge(err error, scopes []string) string {
+	e, a := answered(err)
+	if a.status == http.StatusServiceUnavailable {
+		return ""
+	}
+	challenge := `Bearer realm="` + quotable(v.realm) + `"`
+	if a.oauth != "" {
+		challenge = `Bearer error="` + a.oauth + `", error_description="` + a.detail + `"`
+	}
+	named := e.Scopes
+	if len(named) == 0 && a.status == http.StatusUnauthorized && v.metadata != nil {
+		named = scopes
+	}
+	if len(named) > 0 {
+		challenge += `, scope="` + quotable(strings.Join(named, " ")) + `"`
+	}
+	if len(e.ACRValues) > 0 {
+		challenge += `, acr_values="` + quotable(strings.Join(e.ACRValues, " ")) + `"`
+	}
+	if e.MaxAge > 0 { // in quotes, as RFC 9470 has it
+		challenge += `, max_age="` + strconv.FormatInt(int64(e.MaxAge/time.Second), 10) + `"`
+	}
+	if v.metadata != nil { // RFC 9728 section 5.1
+		challenge += `, resource_metadata="` + v.metadata.url + `"`
+	}
+	return challenge
 }
 
 // quotable drops the characters that RFC 6750 section 3 does not allow inside quotes.

@@ -124,7 +124,8 @@ func TestNewRefusesAConfigurationThatCannotBeMeant(t *testing.T) {
 
 func TestErrorsMatchTheirTargets(t *testing.T) {
 	err := error(&verifier.Error{Code: verifier.CodeTokenExpired, Reason: "r"})
-	if !errors.Is(err, verifier.ErrExpired) || errors.Is(err, verifier.ErrInvalid) || err.Error() != "token_expired: r" {
+	if !errors.Is(err, verifier.ErrExpired) || !errors.Is(err, verifier.ErrInvalid) ||
+		errors.Is(err, verifier.ErrWrongAudience) || err.Error() != "token_expired: r" {
 		t.Error(err)
 	}
 	if verifier.ErrInvalid.Error() != "token_invalid" {

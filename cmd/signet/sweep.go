@@ -62,9 +62,8 @@ type expiring struct {
 	done    bool // a batch found fewer rows than it could have removed, or failed
 }
 
-// sweepAll removes what has expired of every kind, a batch of each in turn, so that no kind waits
-// for another one of which there is much.
-func sweepAll(ctx context.Context, db userstore.Store, now clock, retention time.Duration, log *slog.Logger) {
+// allKinds returns every kind of rows that expire.
+func allKinds(db userstore.Store, retention time.Duration, log *slog.Logger) []*expiring {
 	kinds := []*expiring{
 		{name: "grants", remove: db.RemoveExpired},
 		{name: "attempts", remove: db.RemoveExpiredAttempts},
@@ -79,6 +78,13 @@ func sweepAll(ctx context.Context, db userstore.Store, now clock, retention time
 	for _, k := range kinds {
 		k.batch = firstBatch
 	}
+	return kinds
+}
+
+// sweepAll removes what has expired of every kind, a batch of each in turn, so that no kind waits
+// for another one of which there is much.
+func sweepAll(ctx context.Context, db userstore.Store, now clock, retention time.Duration, log *slog.Logger) {
+	kinds := allKinds(db, retention, log)
 	err := sweepKinds(ctx, now, kinds...)
 	var counts []any
 	found := false

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/configs"
+	highavailability "github.com/signet-id/signet/docs/high-availability"
 )
 
 const unitFolder = "../../configs/systemd"
@@ -42,6 +43,30 @@ func TestSystemdReadsTheUnit(t *testing.T) {
 				t.Errorf("the service is exposed by %s, want %v at most:\n%s", m[1], exposed, out)
 			}
 		})
+	}
+}
+
+// systemd reads the unit of docs/high-availability.md, whose program is elsewhere here.
+func TestSystemdReadsPatronisUnit(t *testing.T) {
+	t.Parallel()
+	text, err := highavailability.Files.ReadFile("patroni.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const program = "ExecStart=/opt/patroni/bin/patroni "
+	if strings.Count(string(text), program) != 1 {
+		t.Fatal("the unit starts something else")
+	}
+	patroni, err := exec.LookPath("patroni")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := filepath.Join(t.TempDir(), "patroni.service")
+	if err := os.WriteFile(unit, []byte(strings.Replace(string(text), program, "ExecStart="+patroni+" ", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("systemd-analyze", "verify", "--man=no", unit).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 }
 

@@ -24,8 +24,14 @@ type AccessClaims struct {
 	AMR, Roles      []string
 }
 
-// ErrExpired means that the token was valid once.
-var ErrExpired = errors.New("the token has expired")
+// What Check finds wrong. ErrExpired means that the token was valid once.
+var (
+	ErrOtherIssuer   = errors.New("the token is from another issuer")
+	ErrOtherAudience = errors.New("the token is for another audience")
+	ErrNotYetValid   = errors.New("the token is not valid yet")
+	ErrIssuedLater   = fmt.Errorf("%w: it is issued in the future; compare the clocks", ErrNotYetValid)
+	ErrExpired       = errors.New("the token has expired")
+)
 
 // Expected holds the values that Check compares the claims with.
 type Expected struct {
@@ -41,14 +47,14 @@ type Expected struct {
 func (t *AccessClaims) Check(e Expected) error {
 	switch {
 	case t.Issuer != e.Issuer:
-		return errors.New("the token is from another issuer")
+		return ErrOtherIssuer
 	case len(t.Audience) == 0,
 		!e.AnyAudience && !slices.ContainsFunc(t.Audience, func(aud string) bool { return slices.Contains(e.Audience, aud) }):
-		return errors.New("the token is for another audience")
+		return ErrOtherAudience
 	case t.IssuedAt.After(e.Now.Add(e.Skew)):
-		return errors.New("the token is issued in the future: compare the clocks")
+		return ErrIssuedLater
 	case t.NotBefore.After(e.Now.Add(e.Skew)):
-		return errors.New("the token is not valid yet")
+		return ErrNotYetValid
 	case !e.Now.Before(t.Expiry.Add(e.Skew)):
 		// RFC 7519 section 4.1.4: on or after exp it must not be accepted.
 		return ErrExpired

@@ -68,16 +68,19 @@ type headerRules struct {
 	algorithm func(name []byte) (string, bool)
 	refused   []string // members; nil: all unknown members
 	bytes     int      // the longest header
+	token     int      // the longest token
 }
 
 var (
-	ourRules     = headerRules{algorithm: algorithmOf, bytes: maxHeaderBytes}
-	foreignRules = headerRules{algorithm: foreignAlgorithm, refused: []string{"crit", "b64", "jwk", "jku", "x5u"}, bytes: maxForeignHeader}
+	ourRules     = headerRules{algorithm: algorithmOf, bytes: maxHeaderBytes, token: MaxTokenBytes}
+	foreignRules = headerRules{algorithm: foreignAlgorithm, refused: []string{"crit", "b64", "jwk", "jku", "x5u"},
+		bytes: maxForeignHeader, token: MaxTokenBytes}
+	bundleRules = headerRules{algorithm: algorithmOf, bytes: maxHeaderBytes, token: MaxBundleBytes}
 )
 
 func parse(compact string, rules headerRules) (*Token, error) {
-	if len(compact) > MaxTokenBytes {
-		return nil, fmt.Errorf("the token is longer than %d bytes", MaxTokenBytes)
+	if len(compact) > rules.token {
+		return nil, fmt.Errorf("the token is longer than %d bytes", rules.token)
 	}
 	// Two dots, found one by one: splitting would allocate per dot (CVE-2025-30204).
 	first := strings.IndexByte(compact, '.')
