@@ -52,10 +52,10 @@ func (i Issuer) Run(ctx context.Context) (Report, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return Report{}, errors.New("an issuer is an https:// URL without query and fragment, such as https://id.example.com")
 	}
-	if i.Client == nil {
-		i.Client = newClient()
-	}
 	v := &visit{Issuer: i, ctx: ctx, Report: Report{Kind: "issuer", Subject: i.URL}}
+	if v.Client == nil {
+		v.Client = newClient()
+	}
 	found, err := v.discovery()
 	if err != nil {
 		return Report{}, err

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/tls"
@@ -48,25 +49,11 @@ type examination struct {
 // Run examines the resource server. The error is about what keeps it from being made: a wrong
 // TestIssuer, a URL that does not answer.
 func (r Resource) Run(ctx context.Context) (Report, error) {
-	if r.Wait == 0 {
-		r.Wait = 30 * time.Second
-	}
-	if r.Patience == 0 {
-		r.Patience = 45 * time.Second
-	}
-	if r.MaxAge == 0 {
-		r.MaxAge = 5 * time.Second
-	}
-	if r.Client == nil {
-		r.Client = newClient()
-	}
-	if r.Make == nil {
-		r.Make = keys.GenerateKey
-	}
 	e := &examination{Resource: r, ctx: ctx, Report: Report{Kind: "resource server", Subject: r.URL}, keySet: &keySetServer{}}
+	e.complete()
 	var err error
 	e.issuer, err = testissuer.Start(ctx, testissuer.Options{
-		URL: r.TestIssuer, Clock: testissuer.Running(time.Now), Make: r.Make, Audience: r.Audience, JWKSMaxAge: r.MaxAge,
+		URL: e.TestIssuer, Clock: testissuer.Running(time.Now), Make: e.Make, Audience: e.Audience, JWKSMaxAge: e.MaxAge,
 	}, e.keySet.around)
 	if err != nil {
 		return Report{}, err
@@ -89,6 +76,20 @@ func (r Resource) Run(ctx context.Context) (Report, error) {
 	e.revoked()
 	e.fresh()
 	return e.Report, ctx.Err()
+}
+
+// complete sets what the caller left to us.
+func (e *examination) complete() {
+	e.Wait = cmp.Or(e.Wait, 30*time.Second)
+	e.Patience = cmp.Or(e.Patience, 45*time.Second)
+	e.MaxAge = cmp.Or(e.MaxAge, 5*time.Second)
+	e.Method = cmp.Or(e.Method, http.MethodGet)
+	if e.Client == nil {
+		e.Client = newClient()
+	}
+	if e.Make == nil {
+		e.Make = keys.GenerateKey
+	}
 }
 
 // claims returns the claims that the resource server needs, with others over them.
@@ -143,11 +144,7 @@ func inHeader(r *http.Request, token string) { r.Header.Set("Authorization", "Be
 
 // ask sends the request. send puts the token in; nil: there is none.
 func (e *examination) ask(token string, send func(*http.Request, string)) result {
-	method := e.Method
-	if method == "" {
-		method = http.MethodGet
-	}
-	r, err := http.NewRequestWithContext(e.ctx, method, e.URL, nil)
+	r, err := http.NewRequestWithContext(e.ctx, e.Method, e.URL, nil)
 	if err != nil {
 		return result{err: err}
 	}
