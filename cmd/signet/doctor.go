@@ -37,13 +37,15 @@ Exits 0 when nothing failed; a warning is no failure.`,
 		Args: cobra.ExactArgs(1),
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.TestIssuer, "test-issuer", "", "be the issuer at this `URL`, such as http://127.0.0.1:9999, which the resource server trusts")
+	f.StringVar(&r.TestIssuer, "test-issuer", "",
+		"be the issuer at this `URL`, such as http://127.0.0.1:9999, which the resource server trusts")
 	f.StringVar(&r.Audience, "audience", "", "the resource server's `name` in the audience of tokens (default: the URL)")
 	f.StringVar(&r.Scope, "scope", "", "the `scopes` that the request needs, separated by spaces")
 	f.StringVar(&claims, "claims", "", "a `file` with a JSON object: claims that the request needs beside")
 	f.StringVar(&r.Method, "method", "GET", "the request's `method`")
 	f.DurationVar(&r.Wait, "wait", 30*time.Second, "how long the resource server may take to `start`")
-	f.DurationVar(&r.Patience, "patience", 45*time.Second, "how `long` it may take to learn of a new key, or of a revoked one")
+	f.DurationVar(&r.Patience, "patience", 45*time.Second,
+		"how `long` it may take to learn of a new key, or of a revoked one")
 	f.StringVar(&junit, "junit", "", "write the results to this `file` as JUnit XML, for CI")
 	cmd.RunE = action(func(ctx context.Context, args []string) error {
 		if r.TestIssuer == "" {
@@ -146,7 +148,8 @@ func (a *app) showChecks(report doctor.Report) error {
 	}
 	for _, c := range report.Checks {
 		if c.Verdict == doctor.Failed || c.Verdict == doctor.Warning {
-			fmt.Fprintf(a.out, "\n%s %s: %s.\n  Expected: %s. Answered: %s.\n  %s.\n", marks[c.Verdict], c.ID, upper(c.Sent), c.Expected, c.Answered, upper(c.Why))
+			fmt.Fprintf(a.out, "\n%s %s: %s.\n  Expected: %s. Answered: %s.\n  %s.\n", marks[c.Verdict], c.ID, upper(c.Sent),
+				c.Expected, c.Answered, upper(c.Why))
 		}
 	}
 	return nil

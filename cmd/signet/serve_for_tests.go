@@ -36,7 +36,8 @@ func (a *app) serveForTests(ctx context.Context, c configs.Config, untilEOF bool
 	}
 	folder, err := os.MkdirTemp("", "signet-test-")
 	if err != nil {
-		return fmt.Errorf("the folder of the test database cannot be made: %s; set TMPDIR to a folder that this user may write to", configs.FileReason(err))
+		return fmt.Errorf("the folder of the test database cannot be made: %s; set TMPDIR to a folder that this user "+
+			"may write to", configs.FileReason(err))
 	}
 	defer os.RemoveAll(folder)
 	if untilEOF {
@@ -62,14 +63,17 @@ func (a *app) serveForTests(ctx context.Context, c configs.Config, untilEOF bool
 
 // checkForTests refuses what would let a test issuer touch a real one, or anybody else reach it.
 func checkForTests(c configs.Config) error {
-	for _, key := range []string{"database_url", "database_migrate_url", "data_dir", "keys.encryption_key", "keys.encryption_key_previous"} {
+	for _, key := range []string{"database_url", "database_migrate_url", "data_dir", "keys.encryption_key",
+		"keys.encryption_key_previous"} {
 		if from := c.Source(key); from != "" {
-			return misusef("a test issuer has a database and keys of its own, but %s is given (%s); take it away, or leave out --test", key, from)
+			return misusef("a test issuer has a database and keys of its own, but %s is given (%s); take it away, or "+
+				"leave out --test", key, from)
 		}
 	}
 	for key, address := range map[string]string{"listen": c.Listen, "metrics.listen": c.Metrics.Listen} {
 		if c.Source(key) != "" && address != "" && !onLoopback(address) {
-			return misusef("a test issuer signs whatever it is asked to, so it listens on this machine alone; %s (%s) is %s: set it to 127.0.0.1 and a port",
+			return misusef("a test issuer signs whatever it is asked to, so it listens on this machine alone; %s (%s) is "+
+				"%s: set it to 127.0.0.1 and a port",
 				key, c.Source(key), address)
 		}
 	}
@@ -180,6 +184,7 @@ func (t *forTests) control(a *app, parts server.Parts, log *slog.Logger) (func()
 		s.Close()
 		return nil, fmt.Errorf("the control address cannot be announced: %w", err)
 	}
-	fmt.Fprintf(a.err, "A test issuer listens on %s until it is stopped; the line on standard output says how a test controls it.\n", c.Issuer)
+	fmt.Fprintf(a.err, "A test issuer listens on %s until it is stopped; the line on standard output says how a "+
+		"test controls it.\n", c.Issuer)
 	return func() { s.Close() }, nil
 }

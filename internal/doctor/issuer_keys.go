@@ -91,7 +91,8 @@ func (v *visit) keySet() {
 	contentType := a.Header.Get("Content-Type")
 	keys, err := readKeySet(a.body)
 	v.note(c, Failed, when(err != nil, "it cannot be read: %v", err),
-		when(!strings.HasPrefix(contentType, "application/json") && !strings.HasPrefix(contentType, "application/jwk-set+json"), "the Content-Type is %.64q", contentType))
+		when(!strings.HasPrefix(contentType, "application/json") && !strings.HasPrefix(contentType,
+			"application/jwk-set+json"), "the Content-Type is %.64q", contentType))
 	if err != nil {
 		return
 	}
@@ -141,14 +142,16 @@ func (v *visit) keys(keys []jwk) {
 			unnamed = append(unnamed, k.name()+" is there twice")
 		}
 		if k.alg == "" || k.use != "sig" {
-			vague = append(vague, k.name()+" has "+strings.Join(slices.DeleteFunc([]string{when(k.alg == "", "no alg"), when(k.use != "sig", "no use sig")},
+			vague = append(vague, k.name()+" has "+strings.Join(slices.DeleteFunc([]string{when(k.alg == "", "no alg"),
+				when(k.use != "sig", "no use sig")},
 				func(s string) bool { return s == "" }), " and "))
 		}
 	}
 	count := fmt.Sprintf("%d keys", len(keys))
 	v.note(Check{
-		ID: "private-members", Sent: "the members of every key", Expected: "nothing that only the issuer may have", Answered: count,
-		Why: "whoever has a private key, or a shared secret, signs as the issuer does (RFC 7517 section 9.2)",
+		ID: "private-members", Sent: "the members of every key", Expected: "nothing that only the issuer may have",
+		Answered: count,
+		Why:      "whoever has a private key, or a shared secret, signs as the issuer does (RFC 7517 section 9.2)",
 	}, Failed, private...)
 	v.note(Check{
 		ID: "key-size", Sent: "the size of every RSA key", Expected: "2048 bits or more", Answered: count,
@@ -156,7 +159,8 @@ func (v *visit) keys(keys []jwk) {
 	}, Failed, weak...)
 	v.note(Check{
 		ID: "kid", Sent: "the kid of every key", Expected: "one for each, and none twice", Answered: count,
-		Why: "a verifier finds the key by it; without it a rotation breaks verifiers that know one key only (RFC 7515 section 4.1.4)",
+		Why: "a verifier finds the key by it; without it a rotation breaks verifiers that know one key only (RFC 7515 " +
+			"section 4.1.4)",
 	}, Failed, unnamed...)
 	v.note(Check{
 		ID: "alg-use", Sent: "alg and use of every key", Expected: "alg, and use sig", Answered: count,
@@ -164,13 +168,17 @@ func (v *visit) keys(keys []jwk) {
 	}, Warning, vague...)
 	var missing []string
 	for _, alg := range v.metadata.IDTokenAlgs {
-		if !strings.HasPrefix(alg, "HS") && alg != "none" && !slices.ContainsFunc(keys, func(k jwk) bool { return fits(k, alg) }) {
+		if !strings.HasPrefix(alg, "HS") && alg != "none" && !slices.ContainsFunc(keys, func(k jwk) bool {
+			return fits(k,
+				alg)
+		}) {
 			missing = append(missing, "no key for "+alg)
 		}
 	}
 	v.note(Check{
-		ID: "algorithms-keys", Sent: "the algorithms of discovery, compared with the keys", Expected: "a key for each", Answered: count,
-		Why: "a client may register for an algorithm that discovery names, and no verifier would have its key",
+		ID: "algorithms-keys", Sent: "the algorithms of discovery, compared with the keys", Expected: "a key for each",
+		Answered: count,
+		Why:      "a client may register for an algorithm that discovery names, and no verifier would have its key",
 	}, Failed, missing...)
 }
 
@@ -198,8 +206,11 @@ func (v *visit) compatibility(keys []jwk) {
 	}
 	types := slices.Sorted(maps.Keys(strange))
 	v.note(Check{
-		ID: "strict-verifiers", Sent: "the type of every key", Expected: "RSA, or EC on the curves of NIST, for those whose verifiers are strict", Answered: "RSA and EC",
-		Why: "python-jose, express-jwt with jwks-rsa, get-jwks, Spring, Nimbus by default and Kubernetes refuse the whole set for one key that they do not know; where your services use them, publish RS256 alone (Signet: keys.algorithms)",
+		ID: "strict-verifiers", Sent: "the type of every key",
+		Expected: "RSA, or EC on the curves of NIST, for those whose verifiers are strict", Answered: "RSA and EC",
+		Why: "python-jose, express-jwt with jwks-rsa, get-jwks, Spring, Nimbus by default and Kubernetes refuse the " +
+			"whole set for one key that they do not know; where your services use them, publish RS256 alone (Signet: " +
+			"keys.algorithms)",
 	}, Warning, when(len(types) > 0, "the set has keys of type %s", strings.Join(types, ", ")))
 }
 
@@ -225,12 +236,16 @@ func (v *visit) rotation(keys []jwk) {
 		}
 	}
 	v.note(Check{
-		ID: "successor", Sent: "how many keys there are of each algorithm", Expected: "two or more: the one that signs, and the one that will sign next", Answered: strings.Join(all, ", "),
-		Why: "a key that is published before it signs is in every cache when it does; else each rotation makes every verifier fetch at once, and those that wait between fetches refuse good tokens",
+		ID: "successor", Sent: "how many keys there are of each algorithm",
+		Expected: "two or more: the one that signs, and the one that will sign next", Answered: strings.Join(all, ", "),
+		Why: "a key that is published before it signs is in every cache when it does; else each rotation makes every " +
+			"verifier fetch at once, and those that wait between fetches refuse good tokens",
 	}, Warning, alone...)
 	v.note(Check{
-		ID: "old-keys", Sent: "the same", Expected: fmt.Sprintf("at most %d of each", manyKeys), Answered: strings.Join(all, ", "),
-		Why: "a key is to leave the set when the last token that it signed has expired; each that stays is one more that can leak",
+		ID: "old-keys", Sent: "the same", Expected: fmt.Sprintf("at most %d of each", manyKeys),
+		Answered: strings.Join(all, ", "),
+		Why: "a key is to leave the set when the last token that it signed has expired; each that stays is one more " +
+			"that can leak",
 	}, Warning, many...)
 }
 
@@ -253,9 +268,12 @@ func (v *visit) cache(a answer) {
 	}
 	v.note(Check{
 		ID: "cache", Sent: "the key set's Cache-Control", Expected: "max-age between a minute and a day", Answered: control,
-		Why: "verifiers keep the set for so long: without it each library guesses, and a revoked key stays good for as long (RFC 9111 section 5.2.2.1)",
-	}, Warning, when(!found, "no max-age"), when(strings.Contains(control, "no-store"), "no-store makes verifiers fetch for every token"),
-		when(found && age < shortestAge, "max-age is %d seconds", age), when(age > longestAge, "max-age is %d hours", age/3600))
+		Why: "verifiers keep the set for so long: without it each library guesses, and a revoked key stays good for as " +
+			"long (RFC 9111 section 5.2.2.1)",
+	}, Warning, when(!found, "no max-age"), when(strings.Contains(control, "no-store"),
+		"no-store makes verifiers fetch for every token"),
+		when(found && age < shortestAge, "max-age is %d seconds", age), when(age > longestAge, "max-age is %d hours",
+			age/3600))
 
 	c := Check{
 		ID: "conditional", Sent: "the same with If-None-Match", Expected: "304", Answered: "304",
@@ -274,7 +292,8 @@ func (v *visit) cache(a answer) {
 		v.note(c, Warning, when(again.StatusCode != http.StatusNotModified, "it answers %d", again.StatusCode))
 	}
 	v.note(Check{
-		ID: "cors", Sent: "Access-Control-Allow-Origin of the key set", Expected: "*", Answered: a.Header.Get("Access-Control-Allow-Origin"),
-		Why: "apps in a browser verify tokens as well, and the set is public",
+		ID: "cors", Sent: "Access-Control-Allow-Origin of the key set", Expected: "*",
+		Answered: a.Header.Get("Access-Control-Allow-Origin"),
+		Why:      "apps in a browser verify tokens as well, and the set is public",
 	}, Warning, when(a.Header.Get("Access-Control-Allow-Origin") != "*", "it is missing, or not *"))
 }

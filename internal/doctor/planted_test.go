@@ -137,7 +137,8 @@ func (p *planted) signature(h head, parts []string) error {
 		return err
 	}
 	switch {
-	case h.Alg == "none" && p.fault == "alg none", strings.EqualFold(h.Alg, "none") && h.Alg != "none" && p.fault == "alg none in capitals":
+	case h.Alg == "none" && p.fault == "alg none", strings.EqualFold(h.Alg, "none") && h.Alg != "none" &&
+		p.fault == "alg none in capitals":
 		return nil
 	case len(signature) == 0 && p.fault == "no signature" && h.Alg == "RS256":
 		return nil
@@ -161,7 +162,8 @@ func (p *planted) signature(h head, parts []string) error {
 		}
 		return nil
 	}
-	if p.fault == "any signature" && len(signature) == 256 || p.fault == "half a signature" && len(signature) < 256 && len(signature) > 0 {
+	if p.fault == "any signature" && len(signature) == 256 || p.fault == "half a signature" && len(signature) < 256 &&
+		len(signature) > 0 {
 		return nil
 	}
 	digest := sha256.Sum256(text)
@@ -205,7 +207,8 @@ func (p *planted) claims(payload []byte) error {
 	} else if p.fault == "aud is one text" {
 		return errors.New("aud")
 	}
-	if !slices.Contains(list, p.audience) && !(len(list) == 0 && p.fault == "aud may be missing") && !(len(list) > 0 && p.fault == "any aud") {
+	if !slices.Contains(list, p.audience) && !(len(list) == 0 && p.fault == "aud may be missing") && !(len(list) > 0 &&
+		p.fault == "any aud") {
 		return errors.New("aud")
 	}
 	now := time.Now().Unix()

@@ -53,12 +53,14 @@ func (e *examination) spellings() {
 		send          func(*http.Request, string)
 	}{
 		{
-			id: "accept-typ-capitals", sent: "a good token whose typ is AT+JWT", recipe: testissuer.Recipe{Header: map[string]any{"typ": "AT+JWT"}},
-			why: "typ is a media type, and those are compared without case (RFC 7515 section 4.1.9)",
+			id: "accept-typ-capitals", sent: "a good token whose typ is AT+JWT",
+			recipe: testissuer.Recipe{Header: map[string]any{"typ": "AT+JWT"}},
+			why:    "typ is a media type, and those are compared without case (RFC 7515 section 4.1.9)",
 		},
 		{
-			id: "accept-typ-long", sent: "a good token whose typ is application/at+jwt", recipe: testissuer.Recipe{Header: map[string]any{"typ": "application/at+jwt"}},
-			why: "both spellings of the typ are to be accepted (RFC 9068 section 4)",
+			id: "accept-typ-long", sent: "a good token whose typ is application/at+jwt",
+			recipe: testissuer.Recipe{Header: map[string]any{"typ": "application/at+jwt"}},
+			why:    "both spellings of the typ are to be accepted (RFC 9068 section 4)",
 		},
 		{
 			id: "accept-scheme-case", sent: "a good token after the word bearer in small letters",
@@ -66,8 +68,9 @@ func (e *examination) spellings() {
 			why:  "names of schemes are compared without case (RFC 9110 section 11.1)",
 		},
 		{
-			id: "accept-aud-list", sent: "a good token for this service and another", recipe: testissuer.Recipe{Claims: map[string]any{"aud": []string{forAnother, e.Audience}}},
-			why: "aud may be a list, in which this service has to stand (RFC 7519 section 4.1.3)",
+			id: "accept-aud-list", sent: "a good token for this service and another",
+			recipe: testissuer.Recipe{Claims: map[string]any{"aud": []string{forAnother, e.Audience}}},
+			why:    "aud may be a list, in which this service has to stand (RFC 7519 section 4.1.3)",
 		},
 	} {
 		send := s.send
@@ -104,8 +107,9 @@ func (e *examination) flood() {
 	c := Check{
 		ID: "unknown-kids", Sent: fmt.Sprintf("%d tokens, each with another kid that is not in the key set", floodTokens),
 		Expected: fmt.Sprintf("all are refused, with at most %d fetches of the key set", floodFetches),
-		Why:      "a stranger who invents kids must not make this server call the issuer for each: one fetch in a while is enough",
-		Verdict:  OK,
+		Why: "a stranger who invents kids must not make this server call the issuer for each: one fetch in a " +
+			"while is enough",
+		Verdict: OK,
 	}
 	before, bad := e.keySet.fetched(), 0
 	var last result
@@ -157,9 +161,11 @@ func (e *examination) prepublished() {
 func (e *examination) revoked() {
 	limit := e.MaxAge + e.Patience/3
 	c := Check{
-		ID: "revoked-key", Sent: fmt.Sprintf("a token whose key was taken out of the key set (max-age=%d)", int(e.MaxAge.Seconds())),
+		ID: "revoked-key", Sent: fmt.Sprintf("a token whose key was taken out of the key set (max-age=%d)",
+			int(e.MaxAge.Seconds())),
 		Expected: "it is refused once the key set that was fetched before is older than its max-age",
-		Why:      "an operator revokes a key because somebody else may have it; what it signed stays good here for as long as old key sets are kept (RFC 9111 section 4.2)",
+		Why: "an operator revokes a key because somebody else may have it; what it signed stays good here for as " +
+			"long as old key sets are kept (RFC 9111 section 4.2)",
 	}
 	token, err := e.mint(testissuer.Recipe{})
 	if err != nil {
@@ -201,7 +207,8 @@ func (e *examination) fresh() {
 	}
 	withdrawn := Check{
 		ID: "withdrawn-key", Sent: "a token of a key that the new key set does not hold", Expected: "it is refused with 401",
-		Why: "a key set replaces the one before; who keeps keys one by one, or merges the sets, goes on trusting a key that was revoked although it has heard of it",
+		Why: "a key set replaces the one before; who keeps keys one by one, or merges the sets, goes on trusting a key " +
+			"that was revoked although it has heard of it",
 	}
 	old, err := e.mint(testissuer.Recipe{})
 	if err == nil {

@@ -53,7 +53,8 @@ func (r *Report) Summary() string {
 	text := fmt.Sprintf("%d of %d checks passed", r.Count(OK), len(r.Checks))
 	for _, v := range []Verdict{Warning, Failed, Skipped} {
 		if n := r.Count(v); n > 0 {
-			text += fmt.Sprintf(", %d %s", n, map[Verdict]string{Warning: "with a warning", Failed: "failed", Skipped: "skipped"}[v])
+			text += fmt.Sprintf(", %d %s", n, map[Verdict]string{Warning: "with a warning", Failed: "failed",
+				Skipped: "skipped"}[v])
 		}
 	}
 	return text + "."
@@ -89,7 +90,8 @@ type (
 
 // JUnit returns the report as a JUnit XML file.
 func (r *Report) JUnit() ([]byte, error) {
-	suite := junitSuite{Name: "signet doctor " + r.Subject, Tests: len(r.Checks), Failures: r.Count(Failed), Skipped: r.Count(Skipped)}
+	suite := junitSuite{Name: "signet doctor " + r.Subject, Tests: len(r.Checks), Failures: r.Count(Failed),
+		Skipped: r.Count(Skipped)}
 	for _, c := range r.Checks {
 		text := fmt.Sprintf("sent: %s\nexpected: %s\nanswered: %s\nwhy: %s\n", c.Sent, c.Expected, c.Answered, c.Why)
 		one := junitCase{Class: "signet.doctor." + r.Kind, Name: c.ID}

@@ -49,7 +49,8 @@ type examination struct {
 // Run examines the resource server. The error is about what keeps it from being made: a wrong
 // TestIssuer, a URL that does not answer.
 func (r Resource) Run(ctx context.Context) (Report, error) {
-	e := &examination{Resource: r, ctx: ctx, Report: Report{Kind: "resource server", Subject: r.URL}, keySet: &keySetServer{}}
+	e := &examination{Resource: r, ctx: ctx, Report: Report{Kind: "resource server", Subject: r.URL},
+		keySet: &keySetServer{}}
 	e.complete()
 	var err error
 	e.issuer, err = testissuer.Start(ctx, testissuer.Options{
@@ -129,7 +130,8 @@ func (r result) accepted() bool { return r.err == nil && r.StatusCode/100 == 2 }
 
 // refused reports whether the request was turned away as a bad token should be.
 func (r result) refused() bool {
-	return r.err == nil && (r.StatusCode == http.StatusUnauthorized || r.StatusCode == http.StatusForbidden || r.StatusCode == http.StatusBadRequest)
+	return r.err == nil && (r.StatusCode == http.StatusUnauthorized || r.StatusCode == http.StatusForbidden ||
+		r.StatusCode == http.StatusBadRequest)
 }
 
 func (r result) String() string {
@@ -200,7 +202,8 @@ func (e *examination) awaitStart() error {
 			return fmt.Errorf("the certificate of %s is not trusted here; set SSL_CERT_FILE to that of its authority", e.URL)
 		}
 		if time.Since(begun) >= e.Wait || !e.pause(200*time.Millisecond) {
-			return fmt.Errorf("%s does not answer; start the resource server with %s as its issuer, while this runs", e.URL, e.TestIssuer)
+			return fmt.Errorf("%s does not answer; start the resource server with %s as its issuer, while this runs", e.URL,
+				e.TestIssuer)
 		}
 	}
 }
@@ -228,12 +231,14 @@ func (e *examination) honest() bool {
 		e.record(Check{
 			ID: "unknown-key-types", Sent: "the same while the key set also holds Ed25519 keys", Expected: "it is accepted",
 			Answered: first.String(), Verdict: Failed,
-			Why: "one key of a type that a verifier does not know must not make it refuse the set (RFC 7517 section 5); with this resource server, the issuer has to publish RS256 alone",
+			Why: "one key of a type that a verifier does not know must not make it refuse the set (RFC 7517 section 5); " +
+				"with this resource server, the issuer has to publish RS256 alone",
 		})
 		return true
 	}
 	c.Answered, c.Verdict = first.String(), Failed
-	c.Why += fmt.Sprintf("; does it trust the issuer %s, is its name %s, does the request need a scope or claims? The key set was fetched %d times",
+	c.Why += fmt.Sprintf("; does it trust the issuer %s, is its name %s, does the request need a scope or claims? "+
+		"The key set was fetched %d times",
 		e.TestIssuer, e.Audience, e.keySet.fetched())
 	e.record(c)
 	return false
@@ -256,12 +261,14 @@ func (e *examination) readsOnlyRSA(token string) bool {
 func (e *examination) open() bool {
 	r := e.ask("", nil)
 	c := Check{
-		ID: "no-token", Sent: "the request without a token", Expected: "401 with WWW-Authenticate", Answered: r.String(), Verdict: OK,
-		Why: "clients learn from the challenge that they need a token (RFC 6750 section 3; RFC 9110 section 11.6.1)",
+		ID: "no-token", Sent: "the request without a token", Expected: "401 with WWW-Authenticate", Answered: r.String(),
+		Verdict: OK,
+		Why:     "clients learn from the challenge that they need a token (RFC 6750 section 3; RFC 9110 section 11.6.1)",
 	}
 	switch {
 	case r.accepted():
-		c.Verdict, c.Why = Failed, "the request is open to everybody, so that there is nothing to examine; name one that needs a token"
+		c.Verdict, c.Why = Failed, "the request is open to everybody, so that there is nothing to examine; name one "+
+			"that needs a token"
 	case !r.refused():
 		c.Verdict = Failed
 	case r.StatusCode != http.StatusUnauthorized || r.Header.Get("WWW-Authenticate") == "":

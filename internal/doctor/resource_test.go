@@ -97,12 +97,16 @@ func TestOurMiddlewareIsWell(t *testing.T) {
 	t.Parallel()
 	report, _ := examine(t, func(issuer string) http.Handler {
 		v, err := verifier.New(verifier.Config{
-			Issuer: issuer, Audience: []string{audience}, Cooldown: 200 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+			Issuer: issuer, Audience: []string{audience}, Cooldown: 200 * time.Millisecond,
+			Logger: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return v.RequireScope("orders:read")(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
+		return v.RequireScope("orders:read")(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_,
+				_ = io.WriteString(w, "ok")
+		}))
 	})
 	if got := findings(report); len(got) > 0 || len(report.Checks) < 35 || !report.Passed() {
 		t.Errorf("%d checks, of which %q: %+v", len(report.Checks), got, report)
@@ -145,8 +149,9 @@ var faults = map[string][]string{
 	"keys are fetched once":      {"warning revoked-key", "failed accept-fresh", "skipped withdrawn-key"},
 	"keys never expire":          {"warning revoked-key"},
 	"keys are merged":            {"warning revoked-key", "failed withdrawn-key"},
-	"one key of the set":         {"failed accept-prepublished", "skipped revoked-key", "failed accept-fresh", "skipped withdrawn-key"},
-	"all key types or none":      {"failed unknown-key-types"},
+	"one key of the set": {"failed accept-prepublished", "skipped revoked-key", "failed accept-fresh",
+		"skipped withdrawn-key"},
+	"all key types or none": {"failed unknown-key-types"},
 }
 
 func TestEveryPlantedFaultIsFound(t *testing.T) {
@@ -228,7 +233,8 @@ func TestJUnit(t *testing.T) {
 	if err := xml.Unmarshal(text, &suite); err != nil {
 		t.Fatal(err)
 	}
-	if suite.Tests != 4 || suite.Failures != 1 || suite.Skipped != 1 || len(suite.Cases) != 4 || suite.Cases[1].Failure != nil ||
+	if suite.Tests != 4 || suite.Failures != 1 || suite.Skipped != 1 || len(suite.Cases) != 4 ||
+		suite.Cases[1].Failure != nil ||
 		suite.Cases[0].Failure.Message != "expected e, got <&>" || !strings.Contains(suite.Cases[3].Out, "warning") {
 		t.Errorf("%s", text)
 	}

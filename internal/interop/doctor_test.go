@@ -29,10 +29,12 @@ func TestTheDoctorExaminesLibrariesOfOthers(t *testing.T) {
 		command func(issuer, port string) []string
 		want    []string
 	}{
-		"jose":                      {node("jose"), []string{"warning duplicate-last", "warning revoked-key"}},
-		"express-oauth2-jwt-bearer": {node("express-oauth2-jwt-bearer"), []string{"warning duplicate-last", "warning query", "warning revoked-key"}},
+		"jose": {node("jose"), []string{"warning duplicate-last", "warning revoked-key"}},
+		"express-oauth2-jwt-bearer": {node("express-oauth2-jwt-bearer"), []string{"warning duplicate-last",
+			"warning query", "warning revoked-key"}},
 		"express-jwt with jwks-rsa": {node("express-jwt"), []string{
-			"warning no-token", "failed typ-jwt", "failed typ-refresh", "failed typ-missing", "failed exp-missing", "failed crit",
+			"warning no-token", "failed typ-jwt", "failed typ-refresh", "failed typ-missing", "failed exp-missing",
+			"failed crit",
 			"warning duplicate-last", "failed unknown-kids", "warning revoked-key", "failed withdrawn-key",
 		}},
 		"PyJWT in Django": {func(issuer, port string) []string {
@@ -54,7 +56,8 @@ func TestTheDoctorExaminesLibrariesOfOthers(t *testing.T) {
 				_ = service.Process.Kill()
 				_ = service.Wait()
 			}()
-			out, err := exec.Command(binaries.signet, "doctor", "http://"+address+"/", "--test-issuer", issuer, "--audience", audience, "--json").Output()
+			out, err := exec.Command(binaries.signet, "doctor", "http://"+address+"/", "--test-issuer", issuer, "--audience",
+				audience, "--json").Output()
 			var exit *exec.ExitError
 			if err != nil && !errors.As(err, &exit) {
 				t.Fatal(err)

@@ -40,7 +40,8 @@ func (c *Controls) Handler(token string, log *slog.Logger) http.Handler {
 	handle("POST /rotate", c.postRotate)
 	handle("POST /revoke", c.postRevoke)
 	handle("/", func(*http.Request) (any, error) {
-		return nil, &InvalidError{Code: "not_found", Reason: "there are GET /, POST /clock, POST /mint, POST /rotate and POST /revoke"}
+		return nil, &InvalidError{Code: "not_found",
+			Reason: "there are GET /, POST /clock, POST /mint, POST /rotate and POST /revoke"}
 	})
 	wanted := sha256.Sum256([]byte(token)) // digests have one length, so that the comparison takes one time
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -48,7 +49,8 @@ func (c *Controls) Handler(token string, log *slog.Logger) http.Handler {
 		got := sha256.Sum256([]byte(given))
 		if subtle.ConstantTimeCompare(got[:], wanted[:]) != 1 || !strings.EqualFold(scheme, "Bearer") {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			write(w, http.StatusUnauthorized, fault{"invalid_token", "Send the control token that signet serve --test printed as the bearer token."})
+			write(w, http.StatusUnauthorized, fault{"invalid_token",
+				"Send the control token that signet serve --test printed as the bearer token."})
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxControl)
@@ -97,7 +99,8 @@ func read(r *http.Request, v any) error {
 		return &InvalidError{Code: "invalid_request", Reason: "the body cannot be read, or is longer than 256 KiB"}
 	}
 	if err := strictjson.Unmarshal(body, v, strictjson.RefuseUnknown); err != nil {
-		return &InvalidError{Code: "invalid_request", Reason: "the body is not the JSON that is expected here: " + err.Error()}
+		return &InvalidError{Code: "invalid_request",
+			Reason: "the body is not the JSON that is expected here: " + err.Error()}
 	}
 	return nil
 }
@@ -140,7 +143,8 @@ func (c *Controls) postClock(r *http.Request) (any, error) {
 	}
 	d, err := time.ParseDuration(in.Advance)
 	if err != nil || d.Abs() > mostAdvance {
-		return nil, &InvalidError{Code: "invalid_duration", Reason: "advance is a duration such as 90s, 10m or -1h30m, of ten years at most"}
+		return nil, &InvalidError{Code: "invalid_duration",
+			Reason: "advance is a duration such as 90s, 10m or -1h30m, of ten years at most"}
 	}
 	if err := c.Advance(r.Context(), d); err != nil {
 		return nil, err

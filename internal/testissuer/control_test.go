@@ -28,7 +28,8 @@ type control struct {
 func newControl(t *testing.T) control {
 	t.Helper()
 	issuer, err := testissuer.Start(t.Context(), testissuer.Options{
-		Clock: testissuer.Standing(time.Now().Truncate(time.Second)), Make: keystest.Generator(), Audience: "https://api.example.com",
+		Clock: testissuer.Standing(time.Now().Truncate(time.Second)), Make: keystest.Generator(),
+		Audience: "https://api.example.com",
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -100,10 +101,12 @@ func part(t *testing.T, token string, n int) (m map[string]any) {
 func TestTheControlAddressNeedsItsToken(t *testing.T) {
 	c := newControl(t)
 	before := c.issuer.Clock.Now()
-	for _, authorization := range []string{"", "Bearer", "Bearer ", controlToken, "Basic " + controlToken, "Bearer " + controlToken + "x", "Bearer x"} {
+	for _, authorization := range []string{"", "Bearer", "Bearer ", controlToken, "Basic " + controlToken,
+		"Bearer " + controlToken + "x", "Bearer x"} {
 		for _, path := range []string{"/", "/clock", "/mint", "/rotate", "/revoke", "/none"} {
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
-				if status, text := c.do(method, path, authorization, `{"advance":"1h"}`); status != http.StatusUnauthorized || !strings.Contains(text, `"invalid_token"`) {
+				if status, text := c.do(method, path, authorization, `{"advance":"1h"}`); status != http.StatusUnauthorized ||
+					!strings.Contains(text, `"invalid_token"`) {
 					t.Errorf("%s %s with %q: %d %s", method, path, authorization, status, text)
 				}
 			}
@@ -123,7 +126,8 @@ func TestControls(t *testing.T) {
 	token := c.post("/mint", `{"claims":{"sub":"bob","scope":null},"header":{"x":1}}`).Token
 	header, claims := part(t, token, 0), part(t, token, 1)
 	if header["kid"] != first || header["typ"] != "at+jwt" || header["alg"] != "RS256" || header["x"] != 1.0 ||
-		claims["sub"] != "bob" || claims["scope"] != nil || claims["aud"] != "https://api.example.com" || claims["iss"] != c.issuer.URL {
+		claims["sub"] != "bob" || claims["scope"] != nil || claims["aud"] != "https://api.example.com" ||
+		claims["iss"] != c.issuer.URL {
 		t.Errorf("%v %v", header, claims)
 	}
 	for body, want := range map[string]string{
@@ -134,7 +138,8 @@ func TestControls(t *testing.T) {
 			t.Errorf("%s: %v", body, got)
 		}
 	}
-	if token := c.post("/mint", `{"payload":"{\"a\":1,\"a\":2}"}`).Token; strings.Split(token, ".")[1] != base64.RawURLEncoding.EncodeToString([]byte(`{"a":1,"a":2}`)) {
+	if token := c.post("/mint", `{"payload":"{\"a\":1,\"a\":2}"}`).Token; strings.Split(token,
+		".")[1] != base64.RawURLEncoding.EncodeToString([]byte(`{"a":1,"a":2}`)) {
 		t.Error("the payload is not as it was given")
 	}
 
@@ -146,8 +151,10 @@ func TestControls(t *testing.T) {
 
 	c.post("/rotate", ``)
 	second, err := c.issuer.SigningKey()
-	if err != nil || second == first || c.state(first) != "retiring" || c.state(second) != "active" || !c.issuer.Clock.Now().Equal(now) {
-		t.Errorf("after a rotation %s is %s and %s is %s at %s: %v", first, c.state(first), second, c.state(second), c.issuer.Clock.Now(), err)
+	if err != nil || second == first || c.state(first) != "retiring" || c.state(second) != "active" ||
+		!c.issuer.Clock.Now().Equal(now) {
+		t.Errorf("after a rotation %s is %s and %s is %s at %s: %v", first, c.state(first), second, c.state(second),
+			c.issuer.Clock.Now(), err)
 	}
 	c.post("/rotate", `{}`) // the next successor was made a moment ago
 	if c.state(second) != "retiring" || !c.issuer.Clock.Now().Equal(now.Add(time.Hour)) {
@@ -166,7 +173,8 @@ func TestControls(t *testing.T) {
 
 func TestSessionsAreEnded(t *testing.T) {
 	c := newControl(t)
-	user, err := c.issuer.Accounts.Register(t.Context(), userstore.NewUser{Email: "ada@example.com", Password: "correct horse battery staple"})
+	user, err := c.issuer.Accounts.Register(t.Context(), userstore.NewUser{Email: "ada@example.com",
+		Password: "correct horse battery staple"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +196,8 @@ func TestSessionsAreEnded(t *testing.T) {
 		return tokens.Access, tokens.Refresh
 	}
 	refreshed := func(token string) int {
-		resp, err := http.Post(c.issuer.URL+"/v1/refresh", "application/json", strings.NewReader(`{"refresh_token":"`+token+`"}`))
+		resp, err := http.Post(c.issuer.URL+"/v1/refresh", "application/json",
+			strings.NewReader(`{"refresh_token":"`+token+`"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +235,8 @@ func TestMistakesOfATest(t *testing.T) {
 		{"GET", "/nothing", ``, "not_found"},
 	} {
 		status, text := c.do(m.method, m.path, "Bearer "+controlToken, m.body)
-		if status/100 != 4 || !strings.Contains(text, `"code":"`+m.code+`"`) || !strings.HasSuffix(strings.TrimSpace(text), `."}`) {
+		if status/100 != 4 || !strings.Contains(text, `"code":"`+m.code+`"`) || !strings.HasSuffix(strings.TrimSpace(text),
+			`."}`) {
 			t.Errorf("%s %s %.60s: %d %s", m.method, m.path, m.body, status, text)
 		}
 	}
@@ -236,7 +246,8 @@ func TestMistakesOfATest(t *testing.T) {
 }
 
 func TestATestIssuerListensOnThisMachineAlone(t *testing.T) {
-	for _, url := range []string{"http://0.0.0.0:0", "http://[::]:0", "https://127.0.0.1:9", "http://127.0.0.1", "http://127.0.0.1:9/path", "127.0.0.1:9"} {
+	for _, url := range []string{"http://0.0.0.0:0", "http://[::]:0", "https://127.0.0.1:9", "http://127.0.0.1",
+		"http://127.0.0.1:9/path", "127.0.0.1:9"} {
 		issuer, err := testissuer.Start(t.Context(), testissuer.Options{
 			URL: url, Clock: testissuer.Running(time.Now), Make: keystest.Generator(),
 		}, nil)

@@ -76,7 +76,8 @@ func (c *Controls) Rotate(ctx context.Context) (kid string, err error) {
 	// The successors are the first pending keys after the rotation; another one of each follows them.
 	var last time.Time
 	for _, k := range report.Keys {
-		if k.State == keys.Pending && k.ActivateAt.Before(report.Now.Add(c.Keys.Policy.Rotation)) && k.ActivateAt.After(last) {
+		if k.State == keys.Pending && k.ActivateAt.Before(report.Now.Add(c.Keys.Policy.Rotation)) &&
+			k.ActivateAt.After(last) {
 			last = k.ActivateAt
 		}
 	}
@@ -114,7 +115,8 @@ func (c *Controls) RevokeKeys(ctx context.Context, kids ...string) error {
 
 // EndSession revokes the session with this sid, as `signet users revoke-sessions --session` does.
 func (c *Controls) EndSession(ctx context.Context, sid string) error {
-	unknown := &InvalidError{Code: "unknown_session", Reason: "there is no session with this sid; take the sid of a token from a login"}
+	unknown := &InvalidError{Code: "unknown_session",
+		Reason: "there is no session with this sid; take the sid of a token from a login"}
 	view, err := c.Grants.GrantBySession(ctx, sid)
 	if err == nil {
 		err = c.Accounts.RevokeSession(ctx, view.Grant.UserID, sid)
@@ -129,7 +131,8 @@ func (c *Controls) EndSession(ctx context.Context, sid string) error {
 func (c *Controls) EndSessions(ctx context.Context, subject string) error {
 	_, err := c.Accounts.RevokeSessions(ctx, subject, "")
 	if errors.Is(err, userstore.ErrNotFound) {
-		return &InvalidError{Code: "unknown_user", Reason: "there is no user with this sub; take the sub of a token from a login"}
+		return &InvalidError{Code: "unknown_user",
+			Reason: "there is no user with this sub; take the sub of a token from a login"}
 	}
 	return err
 }

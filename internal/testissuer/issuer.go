@@ -85,7 +85,8 @@ func listen(issuerURL string) (net.Listener, error) {
 	if issuerURL != "" {
 		u, err := url.Parse(issuerURL)
 		if err != nil || u.Scheme != "http" || u.Port() == "" || u.String() != "http://"+u.Host {
-			return nil, &InvalidError{Code: "invalid_issuer", Reason: "the URL of a test issuer is http:// and a host and port of this machine, such as http://127.0.0.1:9999"}
+			return nil, &InvalidError{Code: "invalid_issuer",
+				Reason: "the URL of a test issuer is http:// and a host and port of this machine, such as http://127.0.0.1:9999"}
 		}
 		address = u.Host
 	}
@@ -95,7 +96,9 @@ func listen(issuerURL string) (net.Listener, error) {
 	}
 	if !listener.Addr().(*net.TCPAddr).IP.IsLoopback() {
 		listener.Close()
-		return nil, &InvalidError{Code: "invalid_issuer", Reason: "a test issuer signs whatever it is asked to, so it listens on this machine alone, and " + address + " is reached from others"}
+		return nil, &InvalidError{Code: "invalid_issuer",
+			Reason: "a test issuer signs whatever it is asked to, so it listens on this machine alone, and " + address +
+				" is reached from others"}
 	}
 	return listener, nil
 }
@@ -178,7 +181,8 @@ func (i *Issuer) compose(ctx context.Context, o Options) (http.Handler, error) {
 		return nil, fmt.Errorf("compose the server: %w", err)
 	}
 	i.Controls = Controls{
-		Issuer: i.URL, Audience: o.Audience, Clock: o.Clock, Vault: vault, Keys: manager, Accounts: parts.Accounts, Grants: db,
+		Issuer: i.URL, Audience: o.Audience, Clock: o.Clock, Vault: vault, Keys: manager, Accounts: parts.Accounts,
+		Grants: db,
 	}
 	i.Clients = parts.Clients
 	if err := i.Controls.Start(ctx); err != nil {

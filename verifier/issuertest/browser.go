@@ -85,7 +85,8 @@ func (h *hands) post(from *http.Request, action string, fields url.Values) (*htt
 }
 
 // errLoginRefused: the login page came back after the user had signed in.
-var errLoginRefused = errors.New("the issuer did not let this user in: it does not know the email address and password, or wants a second factor")
+var errLoginRefused = errors.New("the issuer did not let this user in: it does not know the email address and " +
+	"password, or wants a second factor")
 
 // fill fills in the form of a page; action is empty if there is none that the user would send.
 func (h *hands) fill(page []byte) (action string, fields url.Values, err error) {

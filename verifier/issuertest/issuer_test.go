@@ -45,7 +45,8 @@ func TestMadeTokensHaveTheClaimsOfRealOnes(t *testing.T) {
 	tokens := issuer.Login(ada)
 	verify := newVerifier(t, issuer)
 	token, err := verify(tokens.Access)
-	if err != nil || token.Subject != ada.Subject || token.AuthenticationContext != "1" || tokens.ID == "" || tokens.Refresh == "" {
+	if err != nil || token.Subject != ada.Subject || token.AuthenticationContext != "1" || tokens.ID == "" ||
+		tokens.Refresh == "" {
 		t.Fatalf("%+v, %v", token, err)
 	}
 	names := func(token string) []string { return slices.Sorted(maps.Keys(claimsOf(t, token))) }
@@ -143,7 +144,8 @@ func TestKeysRotateAndAreRevoked(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := issuer.Rotate()
-	if _, err := verify(issuer.Token(nil)); err != nil || second == first || issuer.Requests() != 1 || !issuer.Now().Equal(before) {
+	if _, err := verify(issuer.Token(nil)); err != nil || second == first || issuer.Requests() != 1 ||
+		!issuer.Now().Equal(before) {
 		t.Errorf("after a rotation: %v, %d requests", err, issuer.Requests())
 	}
 	if _, err := verify(old); err != nil {
@@ -182,13 +184,15 @@ func TestABrowserLogsInToAnApp(t *testing.T) {
 			return
 		}
 		http.Redirect(w, r, issuer.URL+"/oauth2/authorize?"+url.Values{
-			"response_type": {"code"}, "client_id": {app.ID}, "redirect_uri": {server.URL + "/callback"}, "scope": {"openid email"},
+			"response_type": {"code"}, "client_id": {app.ID}, "redirect_uri": {server.URL + "/callback"},
+			"scope":          {"openid email"},
 			"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"},
 		}.Encode(), http.StatusFound)
 	})
 	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
 		q, err := http.NewRequest(http.MethodPost, issuer.URL+"/oauth2/token", strings.NewReader(url.Values{
-			"grant_type": {"authorization_code"}, "code": {r.URL.Query().Get("code")}, "redirect_uri": {server.URL + "/callback"},
+			"grant_type": {"authorization_code"}, "code": {r.URL.Query().Get("code")}, "redirect_uri": {server.URL +
+				"/callback"},
 			"code_verifier": {"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"},
 		}.Encode()))
 		if err != nil {

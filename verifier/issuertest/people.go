@@ -85,10 +85,12 @@ func (i *Issuer) Login(u User, scope ...string) Tokens {
 	i.must(err)
 	resp.Body.Close()
 	if code == "" {
-		i.tb.Fatalf("issuertest: the login of %s ended at %s with status %d and no code", u.Email, resp.Request.URL.Path, resp.StatusCode)
+		i.tb.Fatalf("issuertest: the login of %s ended at %s with status %d and no code", u.Email, resp.Request.URL.Path,
+			resp.StatusCode)
 	}
 	resp, err = i.client.PostForm(i.URL+"/oauth2/token", url.Values{
-		"grant_type": {"authorization_code"}, "client_id": {app.ID}, "redirect_uri": {callback}, "code": {code}, "code_verifier": {verifier},
+		"grant_type": {"authorization_code"}, "client_id": {app.ID}, "redirect_uri": {callback}, "code": {code},
+		"code_verifier": {verifier},
 	})
 	i.must(err)
 	defer resp.Body.Close()
