@@ -17,7 +17,9 @@ import (
 const week = 7 * 24 * time.Hour
 
 // bundleOf signs the key set of an issuer with one of its keys.
-func bundleOf(t testing.TB, issuer string, at time.Time, life time.Duration, jwks []byte, key crypto.Signer, kid, alg string) []byte {
+func bundleOf(
+	t testing.TB, issuer string, at time.Time, life time.Duration, jwks []byte, key crypto.Signer, kid, alg string,
+) []byte {
 	t.Helper()
 	signer, err := jose.NewSigner(key, kid, alg, jose.TypeBundle)
 	if err != nil {
@@ -92,8 +94,10 @@ func TestLaterBundles(t *testing.T) {
 	update("an attacker's key under a good kid", made(url, at, week, rsaKeys()[1], kid), verifier.ErrBundleUnverified)
 	update("an attacker's key of its own", made(url, at, week, rsaKeys()[1], "x"), verifier.ErrBundleUnverified)
 	theirs := publicSet(t, rsaKeys()[1], "x", "RS256")
-	update("an attacker's whole key set", bundleOf(t, url, at, week, theirs, rsaKeys()[1], "x", "RS256"), verifier.ErrBundleUnverified)
-	update("a changed one", bytes.Replace(made(url, at, week, rs, kid), []byte(".eyJ"), []byte(".eyK"), 1), verifier.ErrBundleInvalid)
+	whole := bundleOf(t, url, at, week, theirs, rsaKeys()[1], "x", "RS256")
+	update("an attacker's whole key set", whole, verifier.ErrBundleUnverified)
+	changed := bytes.Replace(made(url, at, week, rs, kid), []byte(".eyJ"), []byte(".eyK"), 1)
+	update("a changed one", changed, verifier.ErrBundleInvalid)
 	update("an older one", made(url, at.Add(-2*time.Hour), week, rs, kid), verifier.ErrBundleOlder)
 	update("one that has expired", made(url, at.Add(-time.Minute), 30*time.Second, rs, kid), verifier.ErrBundleTime)
 	update("one of the future", made(url, at.Add(2*time.Minute), week, rs, kid), verifier.ErrBundleTime)
@@ -306,6 +310,9 @@ func TestTheBundleOfTheConfiguration(t *testing.T) {
 	s := newStand(t)
 	good := s.bundle("RS256")
 	other := issuertest.New(t)
+	signed := func(issuer string, key crypto.Signer) []byte {
+		return bundleOf(t, issuer, s.issuer.Now(), week, s.issuer.JWKS(), key, s.kids["RS256"], "RS256")
+	}
 	config := s.issuer.Config(audience)
 	attempt := func(bundle []byte, offline bool, change ...func(*verifier.Config)) error {
 		c := config
@@ -325,8 +332,8 @@ func TestTheBundleOfTheConfiguration(t *testing.T) {
 	}{
 		"no bundle":            {[]byte("x"), nil},
 		"a token":              {[]byte(s.genuine("RS256")), nil},
-		"another issuer's":     {bundleOf(t, other.URL, s.issuer.Now(), week, s.issuer.JWKS(), s.keys["RS256"], s.kids["RS256"], "RS256"), nil},
-		"signed by a stranger": {bundleOf(t, s.issuer.URL, s.issuer.Now(), week, s.issuer.JWKS(), rsaKeys()[1], s.kids["RS256"], "RS256"), nil},
+		"another issuer's":     {signed(other.URL, s.keys["RS256"]), nil},
+		"signed by a stranger": {signed(s.issuer.URL, rsaKeys()[1]), nil},
 		"signed with an algorithm that is not allowed": {good, func(c *verifier.Config) { c.Algorithms = []string{"EdDSA"} }},
 	} {
 		change := c.change

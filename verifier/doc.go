@@ -16,7 +16,7 @@
 //	mux.Handle("POST /notes", v.RequireScope("notes:write")(addNote))
 //	log.Fatal(http.ListenAndServe("127.0.0.1:9000", v.Middleware(mux)))
 //
-// The folder examples/resourceserver has the whole program, ready to run. Package issuertest is an
+// The folder docs/examples/api has the whole program, ready to run. Package issuertest is an
 // issuer for your tests, with a clock that a test can move.
 //
 // # What is accepted
@@ -30,7 +30,7 @@
 //   - `exp`, `iat`, `sub`, `client_id` and `jti` are present.
 //   - The clock is between `nbf` and `exp`, give or take Config.ClockSkew.
 //
-// ID tokens, refresh tokens, tokens bound to a key (`cnf`), and tokens with unknown header
+// ID tokens, refresh tokens, tokens bound to a key (`cnf`) that come without a proof of it, and tokens with unknown header
 // members, duplicate members or claims in the wrong case are refused.
 //
 // The verifier does not read a `status` claim (token status lists) yet: it accepts the access token

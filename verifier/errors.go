@@ -14,24 +14,34 @@ const (
 	CodeInvalidRequest    = "invalid_request"    // 400: the token is presented in more than one way
 	CodeTokenInvalid      = "token_invalid"      // 401: not an access token for this resource server
 	CodeTokenExpired      = "token_expired"      // 401: the token was valid, and has expired
+	CodeTokenRevoked      = "token_revoked"      // 401: the token was valid, and is revoked
 	CodeInsufficientScope = "insufficient_scope" // 403: the token is valid, but lacks a needed scope
 	CodeInsufficientRole  = "insufficient_role"  // 403: the token is valid, but its user lacks a needed role
+	CodeInvalidDPoPProof  = "invalid_dpop_proof" // 401: the token is bound to a key, and the proof is missing or wrong
+	CodeUseDPoPNonce      = "use_dpop_nonce"     // 401: the proof needs the nonce in the header DPoP-Nonce
+	CodeOverloaded        = "overloaded"         // 503: not decided, because no more proofs can be remembered
 	CodeKeysUnavailable   = "keys_unavailable"   // 503: not decided, because there are no keys to check with
+	CodeStatusUnavailable = "status_unavailable" // 503: not decided, because the token's status list cannot be had
 
 	// 401: the token is valid, but its user must log in again, with more factors or more recently.
 	CodeInsufficientUserAuthentication = "insufficient_user_authentication"
 )
 
 // Targets for errors.Is, one for each code. ErrInvalid stands for all tokens that are not accepted,
-// the expired ones as well.
+// the expired and the revoked ones as well.
 var (
 	ErrMissingToken      error = &Error{Code: CodeMissingToken}
 	ErrInvalidRequest    error = &Error{Code: CodeInvalidRequest}
 	ErrInvalid           error = &Error{Code: CodeTokenInvalid}
 	ErrExpired           error = &Error{Code: CodeTokenExpired}
+	ErrRevoked           error = &Error{Code: CodeTokenRevoked}
 	ErrInsufficientScope error = &Error{Code: CodeInsufficientScope}
 	ErrInsufficientRole  error = &Error{Code: CodeInsufficientRole}
+	ErrInvalidDPoPProof  error = &Error{Code: CodeInvalidDPoPProof}
+	ErrUseDPoPNonce      error = &Error{Code: CodeUseDPoPNonce}
+	ErrOverloaded        error = &Error{Code: CodeOverloaded}
 	ErrKeysUnavailable   error = &Error{Code: CodeKeysUnavailable}
+	ErrStatusUnavailable error = &Error{Code: CodeStatusUnavailable}
 
 	ErrInsufficientUserAuthentication error = &Error{Code: CodeInsufficientUserAuthentication}
 )
@@ -77,7 +87,9 @@ type Error struct {
 	Scopes     []string      // with insufficient_scope and insufficient_user_authentication: the needed scopes
 	ACRValues  []string      // with insufficient_user_authentication: the acr values, one of which is needed
 	MaxAge     time.Duration // with insufficient_user_authentication: how old the login may be; zero: any age
-	RetryAfter time.Duration // with keys_unavailable: when the next attempt is due
+	RetryAfter time.Duration // with keys_unavailable, status_unavailable and overloaded: when the next attempt is due
+	Nonce      string        // for the header DPoP-Nonce of the answer; empty: none
+	byDPoP     bool          // the challenge has to be that of the scheme DPoP
 	fault      fault         // with token_invalid; empty: some other rule
 	noUser     bool          // with insufficient_scope: a user is needed, and no scope helps
 	cause      error
@@ -110,7 +122,7 @@ func (e *Error) Is(target error) bool {
 		return false
 	}
 	if t.Code == CodeTokenInvalid && t.fault == "" {
-		return e.Code == CodeTokenInvalid || e.Code == CodeTokenExpired
+		return e.Code == CodeTokenInvalid || e.Code == CodeTokenExpired || e.Code == CodeTokenRevoked
 	}
 	return t.Code == e.Code && (t.fault == "" || t.fault == e.fault)
 }

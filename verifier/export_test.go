@@ -26,3 +26,25 @@ const Grace = grace
 
 // CacheLen returns how many tokens are remembered.
 func CacheLen(v *Verifier) int { return len(v.cache.young) + len(v.cache.old) }
+
+// AwaitStatus waits until no fetch of a status list is under way.
+func AwaitStatus(v *Verifier) {
+	v.issuers[0].status.mu.Lock()
+	var flights []chan struct{}
+	for _, e := range v.issuers[0].status.lists {
+		if e.flight != nil {
+			flights = append(flights, e.flight)
+		}
+	}
+	v.issuers[0].status.mu.Unlock()
+	for _, flight := range flights {
+		<-flight
+	}
+}
+
+// StatusLists returns how many status lists a verifier holds, and their size in bytes.
+func StatusLists(v *Verifier) (lists, bytes int) {
+	v.issuers[0].status.mu.Lock()
+	defer v.issuers[0].status.mu.Unlock()
+	return len(v.issuers[0].status.lists), v.issuers[0].status.bytes
+}

@@ -19,6 +19,8 @@ type Issuer struct {
 	JWKSURL    string   // as Config.JWKSURL
 	Algorithms []string // default: Config.Algorithms
 	Bundle     []byte   // as Config.Bundle
+
+	StatusBaseURL string // as Config.StatusBaseURL
 }
 
 // trusted is an issuer as a Verifier uses it.
@@ -27,11 +29,12 @@ type trusted struct {
 	audience   []string
 	algorithms []string
 	keys       *keySet
+	status     *statusLists // nil: not checked
 }
 
 // issuers returns the issuers of the configuration with their defaults.
 func (c *Config) issuers() []Issuer {
-	all := append([]Issuer{{c.Issuer, c.Audience, c.JWKSURL, c.Algorithms, c.Bundle}}, c.MoreIssuers...)
+	all := append([]Issuer{{c.Issuer, c.Audience, c.JWKSURL, c.Algorithms, c.Bundle, c.StatusBaseURL}}, c.MoreIssuers...)
 	for i := range all {
 		if len(all[i].Audience) == 0 {
 			all[i].Audience = c.Audience
@@ -67,6 +70,9 @@ func (i Issuer) faults(where string, offline bool) []error {
 	if i.JWKSURL != "" && checkURL(i.JWKSURL) != nil {
 		fault("JWKSURL must be an http or https URL without user name")
 	}
+	if i.StatusBaseURL != "" && checkURL(i.StatusBaseURL) != nil {
+		fault("StatusBaseURL must be an http or https URL without user name")
+	}
 	for _, alg := range i.Algorithms {
 		if !slices.Contains([]string{RS256, PS256, ES256, EdDSA}, alg) {
 			fault("Algorithms: %q is none of RS256, PS256, ES256 and EdDSA", alg)
@@ -86,6 +92,9 @@ func (v *Verifier) trust(c Config, i Issuer) (*trusted, error) {
 		audience:   slices.Clone(i.Audience),
 		algorithms: slices.Clone(i.Algorithms),
 		keys:       newKeySet(c, v.now, v.log),
+	}
+	if c.Status == StatusRequire {
+		one.status = newStatusLists(v, one, c, i.StatusBaseURL)
 	}
 	if len(i.Bundle) == 0 {
 		return one, nil

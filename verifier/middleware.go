@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/internal/dpop"
 )
 
 // Middleware passes requests with a valid access token on to next, where TokenFrom returns the
@@ -23,7 +25,12 @@ import (
 //	401 missing_token       the request has no token
 //	401 token_invalid       the token is not valid for this resource server
 //	401 token_expired       the client must get a new token
+//	401 token_revoked       the token was revoked before its end
+//	401 invalid_dpop_proof  the token is bound to a key, and the proof is missing or wrong
+//	401 use_dpop_nonce      the proof needs the nonce in the header DPoP-Nonce
+//	503 overloaded          with Retry-After: no more proofs can be remembered
 //	503 keys_unavailable    with Retry-After: the issuer's keys are not available
+//	503 status_unavailable  with Retry-After: the token's status list is not available
 //
 // With Config.Resource it also answers requests for the resource's metadata, which need no token.
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
@@ -67,7 +74,8 @@ func (v *Verifier) verifiedFrom(ctx context.Context) verified {
 	return verified{}
 }
 
-// Authenticate finds the request's bearer token (RFC 6750 section 2.1) and verifies it, for
+// Authenticate finds the request's token, by the scheme Bearer (RFC 6750 section 2.1) or DPoP (RFC 9449
+// section 7.1, see Config.DPoP), and verifies it, for
 // handlers that write their own answers; WriteError writes the answer that Middleware would give.
 //
 // A token in the query or in a form is not accepted: the first leaks into logs, the second needs
@@ -83,10 +91,11 @@ func (v *Verifier) Authenticate(r *http.Request) (*Token, error) {
 	}
 	scheme, raw, _ := strings.Cut(fields[0], " ")
 	raw = strings.TrimLeft(raw, " ") // one space or several (RFC 6750 section 2.1)
-	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
+	byDPoP := v.dpop != nil && strings.EqualFold(scheme, "DPoP")
+	if !byDPoP && !strings.EqualFold(scheme, "Bearer") || raw == "" {
 		return nil, &Error{Code: CodeMissingToken, Reason: "the Authorization header holds no bearer token"}
 	}
-	token, err := v.Verify(r.Context(), raw)
+	token, err := v.authenticate(r, raw, byDPoP)
 	if err != nil {
 		return nil, err
 	}
@@ -146,11 +155,16 @@ var answers = map[string]answer{
 	CodeInvalidRequest:    {http.StatusBadRequest, "invalid_request", "Send exactly one access token, in the Authorization header."},
 	CodeTokenInvalid:      {http.StatusUnauthorized, "invalid_token", "The access token is not valid here."},
 	CodeTokenExpired:      {http.StatusUnauthorized, "invalid_token", "The access token has expired; get a new one."},
+	CodeTokenRevoked:      {http.StatusUnauthorized, "invalid_token", "The access token was revoked; get a new one."},
 	CodeInsufficientScope: {http.StatusForbidden, "insufficient_scope", "The access token was not granted the scope that is needed here."},
 	CodeInsufficientRole:  {http.StatusForbidden, "insufficient_scope", "The user does not have the role that is needed here."},
 	CodeInsufficientUserAuthentication: {http.StatusUnauthorized, "insufficient_user_authentication",
 		"The login behind the access token is not strong or not recent enough here; the user must log in again."},
-	CodeKeysUnavailable: {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
+	CodeInvalidDPoPProof:  {http.StatusUnauthorized, "invalid_dpop_proof", "The DPoP proof is not valid for this request."},
+	CodeUseDPoPNonce:      {http.StatusUnauthorized, "use_dpop_nonce", "Make a new DPoP proof with the nonce in the header DPoP-Nonce."},
+	CodeOverloaded:        {http.StatusServiceUnavailable, "", "The DPoP proof cannot be remembered at the moment; try again later."},
+	CodeStatusUnavailable: {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
+	CodeKeysUnavailable:   {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
 }
 
 // noUserAnswer is the answer to a client that acts for itself where a login is required.
@@ -189,6 +203,12 @@ func (v *Verifier) writeError(w http.ResponseWriter, err error, scopes []string)
 	h := w.Header()
 	if challenge := v.challenge(err, scopes); challenge != "" {
 		h.Set("WWW-Authenticate", challenge)
+		if v.dpop != nil && !e.byDPoP && (a.oauth == "" || a.oauth == "invalid_token") {
+			h.Add("WWW-Authenticate", dpopChallenge)
+		}
+		if e.Nonce != "" {
+			h.Set(dpop.NonceName, e.Nonce)
+		}
 	} else {
 		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
@@ -220,9 +240,13 @@ func (v *Verifier) challenge(err error, scopes []string) string {
 	if a.status == http.StatusServiceUnavailable {
 		return ""
 	}
-	challenge := `Bearer realm="` + quotable(v.realm) + `"`
+	scheme := "Bearer "
+	if e.byDPoP {
+		scheme = dpopChallenge + ", "
+	}
+	challenge := scheme + `realm="` + quotable(v.realm) + `"`
 	if a.oauth != "" {
-		challenge = `Bearer error="` + a.oauth + `", error_description="` + a.detail + `"`
+		challenge = scheme + `error="` + a.oauth + `", error_description="` + a.detail + `"`
 	}
 	named := e.Scopes
 	if len(named) == 0 && a.status == http.StatusUnauthorized && v.metadata != nil {

@@ -219,11 +219,12 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			g.v.writeError(w, err, g.need.scopes)
 			return
 		}
+		g.v.dpop.giveNonce(w, token, g.v.now())
 		known = verified{token: token, by: g.v}
 	}
 	known.need = known.need.and(g.need)
 	if err := g.v.check(known.token, g.need, known.need); err != nil {
-		g.v.WriteError(w, err)
+		g.v.WriteError(w, asPresented(known.token, err))
 		return
 	}
 	g.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, known)))

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/internal/dpop"
 )
 
 // Resource is what clients may know of a resource server before they have a token: its metadata
@@ -117,7 +119,7 @@ func (m *metadata) answer(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // newMetadata returns the metadata of a resource that validate found no fault with.
-func newMetadata(r Resource, issuers []string) (*metadata, error) {
+func newMetadata(r Resource, issuers []string, d DPoP) (*metadata, error) {
 	if r.URI == "" {
 		return nil, nil
 	}
@@ -131,7 +133,9 @@ func newMetadata(r Resource, issuers []string) (*metadata, error) {
 		BearerMethods        []string `json:"bearer_methods_supported"`
 		Name                 string   `json:"resource_name,omitempty"`
 		Documentation        string   `json:"resource_documentation,omitempty"`
-	}{r.URI, r.AuthorizationServers, r.ScopesSupported, []string{"header"}, r.Name, r.Documentation})
+		DPoPAlgorithms       []string `json:"dpop_signing_alg_values_supported"`
+		DPoPRequired         bool     `json:"dpop_bound_access_tokens_required,omitempty"`
+	}{r.URI, r.AuthorizationServers, r.ScopesSupported, []string{"header"}, r.Name, r.Documentation, dpop.Algorithms, d.Required})
 	if err != nil {
 		return nil, err
 	}

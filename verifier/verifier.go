@@ -36,10 +36,21 @@ type Config struct {
 	// the Model Context Protocol. Without a URI no metadata are served, and no challenge names any.
 	Resource Resource
 
+	// DPoP says how tokens that are bound to a key are accepted (RFC 9449).
+	DPoP DPoP
+
 	// JWKSURL is by default the jwks_uri of the issuer's discovery document. Set it when the
 	// resource server reaches the issuer at another address than the public one.
 	JWKSURL    string
 	Algorithms []string // default: RS256, EdDSA, ES256, PS256
+
+	// Status says what becomes of a token that names a token status list: by default it is checked
+	// against the list, which is fetched when a token first names it. A token that names none is not
+	// checked. A list must be below the issuer's URL, and signed by its keys with one of Algorithms.
+	Status StatusPolicy
+	// StatusBaseURL takes the place of Issuer in the addresses of status lists. Set it, like JWKSURL,
+	// when the resource server reaches the issuer at another address than the public one.
+	StatusBaseURL string
 
 	// Bundle is a key set that `signet keys bundle` printed. With it the verifier starts without
 	// network, and believes the bundle because it is in the configuration; UpdateBundle takes later
@@ -83,6 +94,7 @@ type Verifier struct {
 	log      *slog.Logger
 	cache    *cache    // nil: none
 	metadata *metadata // nil: none
+	dpop     *holders  // nil: tokens that are bound to a key are refused
 }
 
 // New checks the configuration; it does not call the issuer. A verifier that has neither reached its
@@ -94,7 +106,7 @@ func New(c Config) (*Verifier, error) {
 	if len(c.Audience) == 0 {
 		c.Audience = []string{c.Resource.URI}
 	}
-	about, err := newMetadata(c.Resource, c.identifiers())
+	about, err := newMetadata(c.Resource, c.identifiers(), c.DPoP)
 	if err != nil {
 		return nil, fmt.Errorf("verifier: %w", err)
 	}
@@ -105,6 +117,7 @@ func New(c Config) (*Verifier, error) {
 		log:      c.Logger,
 		cache:    newCache(c.CacheSize),
 		metadata: about,
+		dpop:     newHolders(c),
 	}
 	if v.now == nil {
 		v.now = time.Now
@@ -141,6 +154,9 @@ func (c *Config) validate() error {
 	if len(c.Audience) == 0 && c.Resource.URI == "" || slices.Contains(c.Audience, "") {
 		fault("Audience must name this resource server: without it, tokens for others would be accepted")
 	}
+	if c.Status != StatusRequire && c.Status != StatusIgnore {
+		fault("Status must be StatusRequire or StatusIgnore")
+	}
 	if c.ClockSkew > 10*time.Minute {
 		fault("ClockSkew must not be more than 10 minutes")
 	}
@@ -157,6 +173,7 @@ func (c *Config) validate() error {
 			fault("%sIdentifier: %q is named twice", where, issuer.Identifier)
 		}
 	}
+	faults = append(faults, c.DPoP.faults(c.Resource.URI)...)
 	return errors.Join(append(faults, c.Resource.faults(c.Issuer, c.Audience)...)...)
 }
 

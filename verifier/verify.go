@@ -24,13 +24,20 @@ type presented struct {
 
 // Verify returns the token if raw is an access token of an issuer of the Config for this resource
 // server and is valid now. Otherwise the token is nil and the error is an *Error: ErrInvalid for a
-// token that is not accepted (and with it ErrExpired, ErrWrongAudience and others, which say why),
-// ErrKeysUnavailable when the verifier cannot decide.
+// token that is not accepted (and with it ErrExpired, ErrRevoked, ErrWrongAudience and others, which
+// say why), ErrKeysUnavailable or ErrStatusUnavailable when the verifier cannot decide.
 //
 // Verify waits for the issuer only when it has no fresh key set or the token names an unknown key.
 // It waits for at most a quarter of a second with a token that would be refused under any key, and
 // never longer than ctx allows.
+//
+// A token that is bound to a key is refused here: see VerifyDPoP.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
+	return v.verify(ctx, raw, false)
+}
+
+// verify is Verify. anyKey says that a token may be bound to a key, whose proof the caller checks.
+func (v *Verifier) verify(ctx context.Context, raw string, anyKey bool) (*Token, error) {
 	name, p := v.cache.find(raw)
 	if p == nil {
 		var err error
@@ -48,7 +55,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	// The claims are checked first, although no signature proves them yet: they cost a tenth of a
 	// signature, and a token that would be refused anyway must not cause a fetch of the keys.
 	refusal := p.claims.Check(jose.Expected{
-		Issuer: issuer.identifier, Audience: issuer.audience, Now: v.now(), Skew: v.skew,
+		Issuer: issuer.identifier, Audience: issuer.audience, AnyKey: anyKey, Now: v.now(), Skew: v.skew,
 	})
 	keys, err := issuer.keys.find(ctx, p.header.KeyID, p.claims.IssuedAt, refusal == nil)
 	if err != nil {
@@ -60,6 +67,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	}
 	if refusal != nil {
 		return nil, refused(refusal)
+	}
+	if err := issuer.status.check(ctx, p.claims); err != nil {
+		return nil, err
 	}
 	v.cache.remember(name, p, key)
 	return p.token(), nil

@@ -236,6 +236,9 @@ func (a *app) serve(ctx context.Context, c configs.Config, o serveOptions) error
 		Clients:    clientSettings(c, sectorsBy(fetcher)),
 		API:        endpoints,
 	}
+	if c.StatusLists.Enabled {
+		parts.Status = &issuer.StatusLists{}
+	}
 	if recorder != nil {
 		parts.Traces = recorder
 	}
@@ -257,6 +260,9 @@ func (a *app) serve(ctx context.Context, c configs.Config, o serveOptions) error
 	defer closeMetrics()
 
 	running.Go(func() { manager.Run(background) })
+	if parts.Status != nil {
+		running.Go(func() { parts.Status.Run(background) })
+	}
 	// A server that stops claims no more messages and logouts, and finishes those that it is sending.
 	sending, stopSending := context.WithCancel(ctx)
 	defer stopSending()
@@ -282,6 +288,8 @@ func (a *app) serve(ctx context.Context, c configs.Config, o serveOptions) error
 			return err
 		}
 		defer endControl()
+	} else if a.serving != nil {
+		a.serving(listener.Addr())
 	} else if fresh {
 		lines.waitUntilWritten()
 		a.welcome(c, localURL(c, listener.Addr()))

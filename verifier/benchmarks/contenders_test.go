@@ -68,12 +68,13 @@ func contenders(tb testing.TB, p published) []contender {
 // signet is this repository's verifier with its key set fetched.
 func signet(tb testing.TB, p published, cache int) contender {
 	tb.Helper()
-	set, err := json.Marshal(josev4.JSONWebKeySet{Keys: []josev4.JSONWebKey{{Key: p.public, KeyID: p.kid, Algorithm: p.alg, Use: "sig"}}})
+	key := josev4.JSONWebKey{Key: p.public, KeyID: p.kid, Algorithm: p.alg, Use: "sig"}
+	set, err := json.Marshal(josev4.JSONWebKeySet{Keys: []josev4.JSONWebKey{key}})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	v, err := verifier.New(verifier.Config{
-		Issuer: issuer, Audience: []string{audience}, ClockSkew: skew, JWKSURL: "https://id.example.com/jwks", CacheSize: cache,
+		Issuer: issuer, Audience: []string{audience}, ClockSkew: skew, JWKSURL: issuer + "/jwks", CacheSize: cache,
 		HTTPClient: &http.Client{Transport: keySet(set)},
 	})
 	if err != nil {
@@ -146,11 +147,13 @@ func goJose(tb testing.TB, p published) contender {
 		if err := t.Claims(p.public, &registered, &c); err != nil {
 			return err
 		}
-		if registered.Subject == "" || registered.ID == "" || c.ClientID == "" || registered.IssuedAt == nil || registered.Expiry == nil {
+		if registered.Subject == "" || registered.ID == "" || c.ClientID == "" || registered.IssuedAt == nil ||
+			registered.Expiry == nil {
 			return errors.New("a claim is missing")
 		}
 		_ = strings.Split(c.Scope, " ")
-		return registered.ValidateWithLeeway(josejwt.Expected{Issuer: issuer, AnyAudience: josejwt.Audience{audience}, Time: time.Now()}, skew)
+		expected := josejwt.Expected{Issuer: issuer, AnyAudience: josejwt.Audience{audience}, Time: time.Now()}
+		return registered.ValidateWithLeeway(expected, skew)
 	}}
 }
 
@@ -191,6 +194,7 @@ func jwx(tb testing.TB, p published) contender {
 			return errors.New("no scope")
 		}
 		return jwxjwt.Validate(t, jwxjwt.WithIssuer(issuer), jwxjwt.WithAudience(audience), jwxjwt.WithAcceptableSkew(skew),
-			jwxjwt.WithRequiredClaim("exp"), jwxjwt.WithRequiredClaim("iat"), jwxjwt.WithRequiredClaim("sub"), jwxjwt.WithRequiredClaim("jti"))
+			jwxjwt.WithRequiredClaim("exp"), jwxjwt.WithRequiredClaim("iat"), jwxjwt.WithRequiredClaim("sub"),
+			jwxjwt.WithRequiredClaim("jti"))
 	}}
 }

@@ -42,7 +42,9 @@ func subject(ctx context.Context) *wrapperspb.StringValue {
 }
 
 func unary(name string) grpc.MethodDesc {
-	return grpc.MethodDesc{MethodName: name, Handler: func(server any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+	return grpc.MethodDesc{MethodName: name, Handler: func(
+		server any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor,
+	) (any, error) {
 		request := new(wrapperspb.StringValue)
 		if err := decode(request); err != nil {
 			return nil, err
