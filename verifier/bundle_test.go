@@ -255,7 +255,7 @@ func TestABundleAndTheNetwork(t *testing.T) {
 	close(release)
 	verifier.AwaitFetch(s.v)
 	s.issuer.Break(nil)
-	s.issuer.Rotate()
+	addUnexpectedKey(t, s.issuer)
 	s.issuer.Advance(13 * time.Second)
 	s.accepted(t, s.issuer.Token(map[string]any{"aud": audience})) // a key that the bundle lacks
 }

@@ -91,7 +91,7 @@ func TestAnIssuerThatIsDownHarmsNoOther(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	s.issuer.Rotate()
+	addUnexpectedKey(t, s.issuer)
 	s.accepted(t, s.issuer.Token(map[string]any{"aud": audience}))
 	if got := s.issuer.Requests(); got != 2 {
 		t.Errorf("%d fetches from the issuer that is up", got)

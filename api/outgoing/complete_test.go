@@ -116,6 +116,9 @@ var otherWays = map[string]string{
 	"cmd/signet/breach.go":           "the operator's list of passwords",
 	"cmd/signet/healthcheck.go":      "the server itself",
 	"cmd/signet/token_keys.go":       "an issuer that the operator names on the command line",
+	"internal/doctor/http.go":        "issuers and resource servers that the operator names on the command line",
+	"internal/doctor/issuer.go":      "the client of http.go, and one of a test",
+	"internal/doctor/resource.go":    "the same",
 }
 
 // connects are the names that lead out of the process.

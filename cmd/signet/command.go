@@ -37,7 +37,7 @@ type app struct {
 
 func (a *app) root() *cobra.Command {
 	root := group("signet", "Signs people up, logs them in and issues tokens that anybody can verify",
-		a.serveCommand(), a.demoCommand(), a.migrateCommand(), a.usersCommand(), a.clientsCommand(), a.auditCommand(), a.mailCommand(), a.keysCommand(), a.grantsCommand(), a.tokenCommand(),
+		a.serveCommand(), a.demoCommand(), a.migrateCommand(), a.usersCommand(), a.clientsCommand(), a.auditCommand(), a.mailCommand(), a.keysCommand(), a.grantsCommand(), a.tokenCommand(), a.doctorCommand(),
 		a.backupCommand(), a.restoreCommand(), a.recoverCommand(),
 		a.configCommand(), a.healthcheckCommand(), a.versionCommand())
 	root.Long = `Signet signs people up, logs them in and issues tokens that anybody can verify.

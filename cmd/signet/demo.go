@@ -107,7 +107,7 @@ func (a *app) serveDemo(ctx context.Context, c configs.Config, page, api net.Lis
 	defer stopIssuer()
 	listening, ended := make(chan net.Addr, 1), make(chan error, 1)
 	a.serving = func(bound net.Addr) { listening <- bound }
-	go func() { ended <- a.serve(issuing, c, false) }()
+	go func() { ended <- a.serve(issuing, c, serveOptions{}) }()
 	var bound net.Addr
 	select {
 	case err := <-ended:

@@ -12,6 +12,10 @@
 // Other verifiers (node/takes.js, python/takes.py) are asked once whether they accept a token of
 // each algorithm, to check what docs/resource-servers/compatibility.md says about them.
 //
+// Resource servers: `signet doctor` examines small ones behind jose, express-oauth2-jwt-bearer,
+// express-jwt (node/resource_server.js) and PyJWT (python/resource_server.py). A test in Python has
+// `signet serve --test` as its issuer (python/test_issuer.py).
+//
 // Relying parties: openid-client, oauth4webapi (node), go-oidc with x/oauth2 (goclient), Authlib
 // (python) and oidc-client-ts (node, in Chromium) log a person in and out, and do everything else
 // that a client does. Each script reads the issuer, the user and the clients from standard input,
