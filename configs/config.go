@@ -47,10 +47,7 @@ type Config struct {
 	// us and those who verify. At most 5m.
 	ClockSkew time.Duration `key:"clock_skew"`
 
-	Tokens Tokens `key:"tokens"`
-
-	StatusLists StatusLists `key:"status_lists"`
-
+	Tokens  Tokens  `key:"tokens"`
 	Refresh Refresh `key:"refresh"`
 
 	Sessions Sessions `key:"sessions"`

@@ -19,8 +19,7 @@ func (h *Handlers) Push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h.setNonce(w, r)
-	pushed, err := h.Issuer.Push(r.Context(), auth, issuer.ReadAuthorizationRequest(p), r.Header["Dpop"])
+	pushed, err := h.Issuer.Push(r.Context(), auth, issuer.ReadAuthorizationRequest(p))
 	if err != nil {
 		return err
 	}

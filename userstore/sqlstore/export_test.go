@@ -53,7 +53,6 @@ var (
 	SavePushedSQL     = savePushed
 	ReadPushedSQL     = readPushed
 	UsePushedSQL      = usePushed
-	UseDPoPProofSQL   = useDPoPProof
 
 	SaveDeviceSQL       = saveDevice
 	DeviceByCodeSQL     = deviceByCode
