@@ -105,12 +105,7 @@ func TestF20EveryStatementOfEveryChangeOfKeys(t *testing.T) {
 						t.Errorf("the act does not run %s", p.sql)
 					}
 					done := ringVersion(t, st) - before
-					switch {
-					case p.fault == again && err != nil:
-						t.Errorf("%v, where the database would take the statement again", err)
-					case err == nil && done != 1, done != 0 && done != 1:
-						t.Errorf("%d changes and %v", done, err)
-					}
+					wholeOrNot(t, p, done, err)
 					if err != nil && done == 0 {
 						if err := act.do(t.Context(), survivor); err != nil {
 							t.Fatalf("by another replica: %v", err)
@@ -123,6 +118,18 @@ func TestF20EveryStatementOfEveryChangeOfKeys(t *testing.T) {
 		}
 		t.Logf("%d acts, %d points", len(keyActs), points)
 	})
+}
+
+// wholeOrNot checks what a change of the signing keys that met a fault has left: done is how many changes
+// the database has of it.
+func wholeOrNot(t *testing.T, p point, done int64, err error) {
+	t.Helper()
+	switch {
+	case p.fault == again && err != nil:
+		t.Errorf("%v, where the database would take the statement again", err)
+	case err == nil && done != 1, done != 0 && done != 1:
+		t.Errorf("%d changes and %v", done, err)
+	}
 }
 
 func ringVersion(t *testing.T, st *store) int64 {
