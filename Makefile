@@ -5,8 +5,9 @@
 # make chaos    kills, stalls and cuts of three replicas and their database under load, for CHAOS_TIME (2m), then
 #               rolling restarts; what they must hold is checked: docs/reliability.md
 # make chaos-rotations  50 rotations of every key in real time, a million verifications; 15 minutes
-# make interop-more  products that take minutes to build (oauth2-proxy, Kubernetes' authenticator, Spring Security), and
-#               the pages in Firefox
+# make interop-more  products that take minutes to build (oauth2-proxy, Kubernetes' authenticator, Spring Security, Nimbus,
+#               axum), and the pages in Firefox
+# make measure-caches  how long the verifiers of docs/resource-servers take a revoked key: half an hour, mostly of waiting
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
 # make build    ./signet, static          make lint  the linters of .golangci.yml
 # make vuln     known vulnerabilities that the code reaches, from https://vuln.go.dev
@@ -29,10 +30,13 @@ DIST ?= dist
 HAS_CC = { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null; }
 NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-get install gcc)
 
-.PHONY: build test interop interop-more chaos chaos-rotations bench fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java
+.PHONY: build test interop interop-more chaos chaos-rotations bench fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java need-rust measure-caches
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
+
+# Modules of their own, so that users of the verifier do not download gRPC, chi and other JWT libraries.
+VERIFIER_MODULES := verifier/grpcauth verifier/benchmarks verifier/examples/chi
 
 # Both stores always run. The race detector needs a C compiler; `make need-cc test` insists on one. It
 # brings checks of unsafe pointers, which make SQLite, a translation from C that is full of them, three
@@ -41,7 +45,8 @@ NO_CHECKPTR := -gcflags=modernc.org/...=-d=checkptr=0
 
 test: check postgres
 	@race="-race $(NO_CHECKPTR)"; $(HAS_CC) || { race=; echo "$(NO_CC), so the tests run without it." >&2; }; \
-	echo "$(GO) test $$race ./..."; $(GO) test $$race ./...
+	echo "$(GO) test $$race ./..."; $(GO) test $$race ./... || exit 1; \
+	for module in $(VERIFIER_MODULES); do echo "$$module"; (cd $$module && $(GO) vet ./... && $(GO) test $$race ./...) || exit 1; done
 
 postgres:
 	@$(GO) run ./userstore/sqlstore/pgtest/programs
@@ -75,10 +80,14 @@ interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYT
 	done
 	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$(CURDIR)/$(PATRONI)/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop -parallel 8 -timeout 30m ./internal/interop/...
 
-# Go's proxy and Maven's repository serve pinned versions; go.sum holds the hashes of the former.
-interop-more: need-foreign need-java need-firefox $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
+# Go's proxy, Maven's repository and crates.io serve pinned versions; go.sum holds the hashes of the former.
+interop-more: need-foreign need-java need-rust need-firefox $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/kubernetes && $(GO) vet ./...
 	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop,more -run '^TestMore' -timeout 30m ./internal/interop
+
+measure-caches: need-foreign need-java need-rust $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
+	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" INTEROP_CACHES=1 $(GO) test -count=1 -tags interop,more -parallel 16 -timeout 90m -v \
+	  -run '^TestLibrariesReadAFreshKey$$|DocumentsAreTrue$$/^docs$$/^resource-servers$$/|^TestMoreKubernetes' ./internal/interop | grep -E 'fresh key|revoked key|^ok|FAIL'
 
 $(NODE_DIR)/node_modules/.package-lock.json: $(NODE_DIR)/package-lock.json
 	cd $(NODE_DIR) && npm ci --ignore-scripts
@@ -107,6 +116,7 @@ chaos-rotations: postgres
 
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+	cd verifier/benchmarks && $(GO) test -run '^$$' -bench '$(BENCH)' ./...
 
 fuzz:
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort -u | \
@@ -115,7 +125,7 @@ fuzz:
 	done
 
 clean:
-	rm -rf signet $(DIST) $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv $(PATRONI)
+	rm -rf signet $(DIST) $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv $(PATRONI) internal/interop/axum/target
 
 # Each missing prerequisite is named, with the way to get it.
 need-cc:
@@ -126,11 +136,11 @@ need-foreign:
 	  echo "$$program is missing: make interop needs bash, curl, git, jq, openssl, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
 	  echo "On Debian 13: apt-get install curl git jq nodejs npm openssl python3-venv" >&2; exit 1; }; done
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
-	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -x /usr/sbin/pgbouncer && \
+	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -e /usr/lib/apache2/modules/mod_oauth2.so && test -x /usr/sbin/pgbouncer && \
 	  command -v etcd >/dev/null && test -x /usr/sbin/haproxy && \
 	  ls /usr/lib/postgresql/*/bin/pg_rewind >/dev/null 2>&1 && command -v promtool >/dev/null && command -v prometheus >/dev/null && command -v systemd-analyze >/dev/null || { \
-	  echo "Chromium, Apache with mod_auth_openidc, PgBouncer, etcd, HAProxy, PostgreSQL, Prometheus or systemd-analyze is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
-	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc pgbouncer etcd-server haproxy postgresql prometheus python3-venv systemd" >&2; exit 1; }
+	  echo "Chromium, Apache with mod_auth_openidc and mod_oauth2, PgBouncer, etcd, HAProxy, PostgreSQL, Prometheus or systemd-analyze is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
+	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc libapache2-mod-oauth2 pgbouncer etcd-server haproxy postgresql prometheus python3-venv systemd" >&2; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
 	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
 	@$(PATRONI_PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
@@ -141,6 +151,9 @@ need-foreign:
 need-firefox:
 	@{ command -v firefox-esr || command -v firefox; } >/dev/null || { \
 	  echo "Firefox is missing: make interop-more uses it. On Debian: apt-get install --no-install-recommends firefox-esr" >&2; exit 1; }
+
+need-rust:
+	@command -v cargo >/dev/null || { echo "cargo is missing: make interop-more needs Rust 1.88 or later, from rustup." >&2; exit 1; }
 
 need-java:
 	@for program in java javac mvn; do command -v $$program >/dev/null || { \

@@ -123,6 +123,7 @@ func (s *Server) routes() []route {
 		{"GET", "/.well-known/jwks.json", s.jwks, publicDocument},
 		{"GET", "/.well-known/openid-configuration", s.discovery, publicDocument},
 		{"GET", "/.well-known/oauth-authorization-server", s.discovery, publicDocument},
+		{"GET", "/oauth2/status/{list}", s.statusList, publicDocument},
 		{"GET", "/healthz", s.healthz, operation},
 		{"GET", "/readyz", s.readyz, operation},
 		{"GET", "/openapi.json", s.openAPI, operation},

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/internal/dpop"
 	"github.com/signet-id/signet/issuer"
 )
 
@@ -46,16 +48,16 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, class rout
 	}
 	if class.forPeople() {
 		if s.pages().Error(w, r, p) != nil {
-			s.writeOAuthError(w, k, p)
+			s.writeOAuthError(w, r, k, p)
 		}
 		return
 	}
 	if class != accountAPI {
-		s.writeOAuthError(w, k, p)
+		s.writeOAuthError(w, r, k, p)
 		return
 	}
 	if k.Bearer != "" {
-		h["Www-Authenticate"] = []string{s.challenge(k, p)}
+		h["Www-Authenticate"] = s.challenges(r, k, p)
 	}
 	document := problemDocument{
 		Type:  s.base() + "/openapi.json#/components/examples/" + string(p.Code),
@@ -72,14 +74,30 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, class rout
 	wire.WriteBody(w, k.Status, problemJSON, body)
 }
 
-// challenge is WWW-Authenticate by RFC 6750 section 3: with the error first, and without one when
-// no token was sent. RFC 9110 demands a challenge with each 401.
-func (s *Server) challenge(k problem.Kind, p *problem.Problem) string {
+// dpopAlgorithms is the parameter of RFC 9449 section 7.1 that lists the algorithms of proofs.
+var dpopAlgorithms = `algs="` + strings.Join(dpop.Algorithms, " ") + `"`
+
+// challenges are the values of WWW-Authenticate. RFC 9110 demands a challenge with each 401. The error
+// stands in that of the scheme that the request used; a request without a token sees by which schemes one
+// can come (RFC 9449 section 7.2).
+func (s *Server) challenges(r *http.Request, k problem.Kind, p *problem.Problem) []string {
+	switch scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " "); {
+	case strings.EqualFold(scheme, "DPoP") && k.Bearer != "-":
+		return []string{s.challenge("DPoP ", k, p) + ", " + dpopAlgorithms}
+	case p.Resource:
+		return []string{s.challenge("Bearer ", k, p), "DPoP " + dpopAlgorithms}
+	}
+	return []string{s.challenge("Bearer ", k, p)}
+}
+
+// challenge is a challenge by RFC 6750 section 3: with the error first, and without one when no token
+// was sent.
+func (s *Server) challenge(scheme string, k problem.Kind, p *problem.Problem) string {
 	realm := `realm="` + s.Issuer.URL + `"`
 	if k.Bearer == "-" {
-		return "Bearer " + realm
+		return scheme + realm
 	}
-	text := `Bearer error="` + k.Bearer + `", error_description="` + quotable(p.Detail) + `"`
+	text := scheme + `error="` + k.Bearer + `", error_description="` + quotable(p.Detail) + `"`
 	if p.Scope != "" {
 		text += `, scope="` + p.Scope + `"`
 	}
@@ -109,6 +127,10 @@ var oauthStatus = map[issuer.Code]int{
 	issuer.AccessDenied:         400,
 	issuer.ExpiredToken:         400,
 
+	// Of a DPoP proof (RFC 9449 sections 5 and 8), where the request presents no access token.
+	issuer.InvalidDPoPProof: 400,
+	issuer.UseDPoPNonce:     400,
+
 	// Of a registration (RFC 7591 section 3.2.2).
 	issuer.InvalidRedirectURI:          400,
 	issuer.InvalidClientMetadata:       400,
@@ -122,7 +144,7 @@ var oauthStatus = map[issuer.Code]int{
 
 // writeOAuthError answers as RFC 6749 section 5.2 does. A 401 has a challenge (RFC 9110 section
 // 15.5.2): Basic for a client, whichever way it authenticated, and Bearer for a token.
-func (s *Server) writeOAuthError(w http.ResponseWriter, k problem.Kind, p *problem.Problem) {
+func (s *Server) writeOAuthError(w http.ResponseWriter, r *http.Request, k problem.Kind, p *problem.Problem) {
 	e := struct {
 		Error       issuer.Code     `json:"error"`
 		Description string          `json:"error_description"`
@@ -130,7 +152,10 @@ func (s *Server) writeOAuthError(w http.ResponseWriter, k problem.Kind, p *probl
 	}{k.OAuth, quotable(p.Detail), p.Errors}
 	status := k.Status
 	if n, ok := oauthStatus[p.Said]; ok {
-		e.Error, status = p.Said, n
+		e.Error = p.Said
+		if !p.Resource || k.Bearer == "" {
+			status = n
+		}
 	}
 	if e.Error == "" {
 		e.Error = issuer.InvalidRequest
@@ -139,7 +164,7 @@ func (s *Server) writeOAuthError(w http.ResponseWriter, k problem.Kind, p *probl
 	case e.Error == issuer.InvalidClient:
 		w.Header()["Www-Authenticate"] = []string{`Basic realm="` + s.Issuer.URL + `"`}
 	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && k.Bearer != "":
-		w.Header()["Www-Authenticate"] = []string{s.challenge(k, p)}
+		w.Header()["Www-Authenticate"] = s.challenges(r, k, p)
 	}
 	body, err := json.Marshal(e)
 	if err != nil {

@@ -91,7 +91,7 @@ func TestH10Methods(t *testing.T) {
 				head := s.Do(apitest.Request{Method: "HEAD", Path: url, Token: token})
 				// Some ask for more than an access token of any kind.
 				want := map[string]int{"/oauth2/authorize": 400, "/consent": 400, "/oauth2/logout": 303, "/oauth2/userinfo": 403, "/oauth2/register/{client_id}": 401,
-					"/assets/{name}": 404, "/client-logo": 404, "/": 404, "/v1/profile/export": 401,
+					"/assets/{name}": 404, "/client-logo": 404, "/oauth2/status/{list}": 404, "/": 404, "/v1/profile/export": 401,
 					"/reset": 303, "/reset/{token}": 303, "/invite/{token}": 303, "/verify/{token}": 303,
 					"/login/second": 303, "/login/codes": 303, "/login/setup": 303,
 					"/change": 303, "/change/{token}": 303, "/undo": 303, "/undo/{token}": 303,

@@ -35,7 +35,7 @@ func TestImportsOfTheAPIRunOneWay(t *testing.T) {
 	ofTests := []string{ // of the whole server
 		"api/accountpages", "api/apitest", "api/authorizations", "api/browserstates", "api/budgets", "api/bymail", "api/crashes",
 		"api/devicepages", "api/devices", "api/discovery", "api/documents", "api/flows", "api/mailpages", "api/outgoing",
-		"api/registered", "api/registrations", "api/secondpages", "api/secondsteps", "api/signups", "api/waysin",
+		"api/registered", "api/registrations", "api/secondpages", "api/secondsteps", "api/signups", "api/statuslists", "api/waysin",
 	}
 	for line := range strings.Lines(string(out)) {
 		words := strings.Fields(line)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/internal/statuslist"
 )
 
 var jwksType = []string{"application/jwk-set+json"}
@@ -82,4 +83,16 @@ func noneMatchFails(list, etag string) bool {
 		}
 		list = list[end+2:]
 	}
+}
+
+var statusListType = []string{statuslist.MediaType}
+
+// statusList answers a token status list (draft-ietf-oauth-status-list-21 section 8).
+func (s *Server) statusList(w http.ResponseWriter, r *http.Request) error {
+	list, err := s.Issuer.List(r.Context(), r.PathValue("list"))
+	if err != nil {
+		return err
+	}
+	writeDocument(w, r, publicFor(list.MaxAge), statusListType, list.Body, etagOf(list.Body))
+	return nil
 }

@@ -47,7 +47,10 @@ type Config struct {
 	// us and those who verify. At most 5m.
 	ClockSkew time.Duration `key:"clock_skew"`
 
-	Tokens  Tokens  `key:"tokens"`
+	Tokens Tokens `key:"tokens"`
+
+	StatusLists StatusLists `key:"status_lists"`
+
 	Refresh Refresh `key:"refresh"`
 
 	Sessions Sessions `key:"sessions"`

@@ -17,6 +17,11 @@ type OAuth struct {
 	// the browser. `signet clients update --require-pushed` demands it of a single client.
 	RequirePushed bool `key:"require_pushed"`
 
+	// Whether DPoP proofs (RFC 9449) need a nonce of this server. Proofs that somebody made
+	// ahead, in the hour when he had the app's key, are then of no use to him later. It costs
+	// each app one request more from time to time.
+	DPoPNonce bool `key:"dpop_nonce"`
+
 	// Response types of the authorization endpoint: code, and, for apps that cannot do without,
 	// id_token, "id_token token", "code id_token", "code token", "code id_token token". A client
 	// gets those that it is registered for.

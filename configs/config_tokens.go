@@ -1,6 +1,10 @@
 package configs
 
-import "time"
+import (
+	"time"
+
+	"github.com/signet-id/signet/issuer"
+)
 
 // Tokens is the section `tokens`.
 type Tokens struct {
@@ -49,12 +53,22 @@ type Claim struct {
 }
 
 // LongestLifetime returns the longest lifetime of any signed token except refresh tokens. Logout tokens
-// live no longer than ID tokens. Signed answers of userinfo and introspection have no lifetime: they
+// live no longer than ID tokens; status lists are among them. Signed answers of userinfo and introspection have no lifetime: they
 // are verified when they arrive.
 func (c Config) LongestLifetime() time.Duration {
 	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime)
 	for _, r := range c.AllResources() {
 		d = max(d, r.AccessLifetime)
 	}
+	if c.StatusLists.Enabled {
+		d = max(d, issuer.StatusListLifetime)
+	}
 	return d
+}
+
+// StatusLists holds the keys under `status_lists`.
+type StatusLists struct {
+	// Let access tokens name a token status list, by which resource servers that verify by themselves
+	// learn within seconds that a session, a user or a client is revoked.
+	Enabled bool `key:"enabled"`
 }

@@ -74,6 +74,16 @@ func Load(in Input) (c Config, warnings []string, err error) {
 	return l.c, l.warnings, nil
 }
 
+// Given returns where each key is given, without judging the values: a command that cannot use a key
+// says so before anything else.
+func Given(in Input) map[string]string {
+	l := loader{v: viper.New(), c: Default(), sources: map[string]string{}}
+	l.readFile(in.File)
+	l.readEnv(in.Env)
+	l.readFlags(in.Flags)
+	return l.sources
+}
+
 // loader is the state of one Load. Viper layers the sources; the later layer wins.
 type loader struct {
 	v        *viper.Viper

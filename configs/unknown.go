@@ -8,25 +8,9 @@ import (
 	"strings"
 )
 
-// planned are keys, or sections with a dot at the end, that are specified but not in this version.
-// They are refused, because the server would not do what they promise.
-var planned = []string{"status_lists."}
-
-func isPlanned(key string) bool {
-	for _, prefix := range planned {
-		if strings.HasPrefix(key+".", prefix) || strings.HasPrefix(key+"_", strings.ReplaceAll(prefix, ".", "_")) {
-			return true
-		}
-	}
-	return false
-}
-
 // unknownReason returns why an unknown key is refused, with the known key that was probably meant.
 // name returns the name of a field in the form of the source: a key or a variable.
 func unknownReason(key string, name func(field) string) string {
-	if isPlanned(key) {
-		return "is not in this version; remove it"
-	}
 	// Keys are compared without separators: HTTP_CORS_ORIGIN and http.cors-origins are near
 	// http.cors_origins.
 	plain := strings.NewReplacer(".", "", "_", "", "-", "")

@@ -139,3 +139,32 @@ func TestEveryErrorCodeOfTheAPIIsExplained(t *testing.T) {
 		}
 	}
 }
+
+// Each page about a resource server is found from the entry page, has its row in compatibility.md, says how long a
+// revoked key is taken, and is run by a test.
+func TestPagesOfResourceServersAreListedAndRun(t *testing.T) {
+	pages, err := filepath.Glob("resource-servers/*.md")
+	if err != nil || len(pages) < 10 {
+		t.Fatalf("found only %q: %v", pages, err)
+	}
+	entry, compatibility := read(t, "resource-servers.md"), read(t, "resource-servers/compatibility.md")
+	run := read(t, "../internal/interop/documents_test.go") + read(t, "../internal/interop/more_test.go")
+	for _, page := range pages {
+		name := filepath.Base(page)
+		if !strings.Contains(entry, "]("+page+")") {
+			t.Errorf("resource-servers.md does not list %s", page)
+		}
+		if name == "compatibility.md" {
+			continue
+		}
+		if !regexp.MustCompile(`(?m)^\| \[[^|]*\]\(` + regexp.QuoteMeta(name) + `\) \| (taken|refused) `).MatchString(compatibility) {
+			t.Errorf("compatibility.md has no row for %s", name)
+		}
+		if !strings.Contains(strings.ToLower(read(t, page)), "a revoked key") {
+			t.Errorf("%s does not say how long a revoked key is taken", page)
+		}
+		if !strings.Contains(run, `{"docs/`+page+`", `) {
+			t.Errorf("no test runs %s", page)
+		}
+	}
+}

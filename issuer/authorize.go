@@ -23,6 +23,7 @@ type AuthorizationRequest struct {
 	Resource                   []string
 
 	CodeChallenge, CodeChallengeMethod string
+	JKT                                string // dpop_jkt (RFC 9449 section 10)
 
 	Prompt, MaxAge, LoginHint, IDTokenHint string
 	ACRValues, UILocales, Display, Claims  string
@@ -53,6 +54,7 @@ type Pending struct {
 	Scopes        []string   `json:"scopes"`
 	Resources     []string   `json:"resources,omitempty"`
 	CodeChallenge string     `json:"code_challenge,omitempty"`
+	JKT           string     `json:"dpop_jkt,omitempty"`
 	Claims        string     `json:"claims,omitempty"` // canonical JSON
 
 	Prompt      []string `json:"prompt,omitempty"`
@@ -287,6 +289,9 @@ func (i *Issuer) readRequest(p *Pending, r AuthorizationRequest, client userstor
 	}
 	p.Nonce = opaqueText(r.Nonce)
 	if p.CodeChallenge, err = i.codeChallenge(*p, r, client); err != nil {
+		return err
+	}
+	if err := readJKT(p, r.JKT); err != nil {
 		return err
 	}
 	if err := i.readScopeBy(knownScope, p, r.Scope, r.Resource, client); err != nil {

@@ -154,6 +154,8 @@ func (i *Issuer) checkResponseType(p Pending, client userstore.Client) error {
 		return nil
 	case !slices.Contains(i.responseTypes(), name):
 		return i.unsupportedType(name)
+	case client.DPoPBoundAccessTokens && responseTypeOf(name).token:
+		return errBoundClient // no proof comes to the authorization endpoint
 	case client.Answers(name):
 		return nil
 	case name == userstore.ResponseTypeCode:
@@ -197,6 +199,9 @@ func (i *Issuer) begin(
 	}
 	g, err := i.grantOfCode(code, userstore.Grant{}, now)
 	if err != nil {
+		return b, err
+	}
+	if g.StatusIndex, err = i.newPlace(ctx); err != nil {
 		return b, err
 	}
 	copy(g.ID[:], mac)
@@ -246,7 +251,7 @@ func (i *Issuer) answer(ctx context.Context, p Pending, code string, b beginning
 	if t.token {
 		scope := strings.Join(a.Scopes, " ")
 		var expires int64
-		if access, expires, err = i.mintAccess(from, b.signers, a, scope); err != nil {
+		if access, expires, err = i.mintAccess(ctx, from, b.signers, a, scope); err != nil {
 			return nil, err
 		}
 		parameters = append(parameters, [2]string{"access_token", access}, [2]string{"token_type", "Bearer"},
@@ -313,7 +318,7 @@ func (i *Issuer) named(uris []string) (out []Resource) {
 func (i *Issuer) codeOf(p Pending, d Decision, b Browser, hash userstore.CodeHash, now time.Time) userstore.Code {
 	return userstore.Code{
 		Hash: hash, ClientID: p.ClientID, UserID: b.User.ID, BrowserSession: b.Session.ID,
-		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, ByConsent: !d.Client.FirstParty,
+		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, JKT: p.JKT, ByConsent: !d.Client.FirstParty,
 		Scopes: p.Scopes, Resources: p.Resources, Nonce: string(p.Nonce),
 		Claims:   i.allowedClaims(claimsRequestOf(p.Claims), d.Client).canonical(),
 		AuthTime: b.Session.AuthTime, AMR: b.Session.AMR, ACR: b.Session.ACR,

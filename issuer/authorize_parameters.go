@@ -17,6 +17,7 @@ var single = []struct {
 	{"nonce", func(r *AuthorizationRequest) *string { return &r.Nonce }},
 	{"code_challenge", func(r *AuthorizationRequest) *string { return &r.CodeChallenge }},
 	{"code_challenge_method", func(r *AuthorizationRequest) *string { return &r.CodeChallengeMethod }},
+	{"dpop_jkt", func(r *AuthorizationRequest) *string { return &r.JKT }},
 	{"prompt", func(r *AuthorizationRequest) *string { return &r.Prompt }},
 	{"max_age", func(r *AuthorizationRequest) *string { return &r.MaxAge }},
 	{"login_hint", func(r *AuthorizationRequest) *string { return &r.LoginHint }},

@@ -29,12 +29,18 @@ var (
 	errNoUser        = refuse(InsufficientScope, "There is no user behind this access token: sign in as one.")
 )
 
-// Bearer accepts an access token for the account API: ours, under a published key, live, its
-// audience holding the issuer URL, of a first-party client; its grant live and its user and client
-// enabled. Unlike a resource server it asks the store, once: a logout or a disabled account takes
-// effect from the next request on. Every error is an *Error.
+// Bearer is Session of a bearer token.
 func (i *Issuer) Bearer(ctx context.Context, raw string) (Session, error) {
-	live, err := i.live(ctx, raw, i.URL)
+	return i.Session(ctx, Presented{Token: raw})
+}
+
+// Session accepts an access token for the account API: ours, under a published key, live, its
+// audience holding the issuer URL, of a first-party client, presented with a proof of its key if it is
+// bound to one; its grant live and its user and client enabled. Unlike a resource server it asks the
+// store, once: a logout or a disabled account takes effect from the next request on. Every error is an
+// *Error.
+func (i *Issuer) Session(ctx context.Context, p Presented) (Session, error) {
+	live, err := i.present(ctx, p, i.URL)
 	switch {
 	case err != nil:
 		return Session{}, err
@@ -64,7 +70,7 @@ func (i *Issuer) scopesOf(l liveToken) []string {
 	})
 }
 
-// live checks an access token that is presented to us: ours, under a published key, and with claims
+// live checks an access token that a request is about, whoever may use it (see present): ours, under a published key, and with claims
 // that a resource server of this audience would accept (anyAudience: any resource server); its
 // grant live, and its user and client enabled. A token without a user has no grant: liveClient
 // checks it further. The error is InvalidToken or Expired, or says that nothing could be decided.
@@ -81,8 +87,8 @@ func (i *Issuer) live(ctx context.Context, raw, audience string) (liveToken, err
 		return liveToken{}, err
 	}
 	refusal.Client(ctx, l.claims.ClientID)
-	expected := jose.Expected{Issuer: i.URL, Audience: []string{audience}, AnyAudience: audience == anyAudience, Now: now,
-		Skew: i.ClockSkew}
+	expected := jose.Expected{Issuer: i.URL, Audience: []string{audience}, AnyAudience: audience == anyAudience, AnyKey: true,
+		Now: now, Skew: i.ClockSkew}
 	switch err := l.claims.Check(expected); {
 	case errors.Is(err, jose.ErrExpired):
 		return liveToken{}, errAccessExpired
@@ -123,6 +129,15 @@ func (i *Issuer) liveClient(ctx context.Context, c jose.AccessClaims) error {
 		// No row says which of two clients of one id the token was for, if the client was deleted
 		// and made anew, but the time does.
 		return errAccessToken.because(errors.New("the token is older than the client"))
+	case c.Status != nil && c.Status.URI != "" && i.Status != nil && !i.Status.isPlace(*c.Status, client.StatusIndex):
+		return errAccessToken.because(errors.New("the client was disabled since"))
+	}
+	cutoff, err := i.StatusStore.Cutoff(ctx)
+	switch {
+	case err != nil:
+		return failed(err)
+	case c.IssuedAt.Before(cutoff):
+		return errAccessToken.because(errors.New("the token is from before everything was revoked"))
 	}
 	return nil
 }

@@ -26,6 +26,14 @@ type accessClaims struct {
 	ACR       string   `json:"acr,omitempty"`
 	AMR       []string `json:"amr,omitempty"`
 	Roles     []string `json:"roles,omitempty"`
+
+	Status       *statusClaim  `json:"status,omitempty"`
+	Confirmation *confirmation `json:"cnf,omitempty"`
+}
+
+// confirmation names the key that a token is bound to (RFC 7800, RFC 9449 section 6.1).
+type confirmation struct {
+	Thumbprint string `json:"jkt"`
 }
 
 // idClaims is the payload of an ID token (OIDC Core section 2). Claims about the user are left to

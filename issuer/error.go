@@ -51,6 +51,7 @@ type Error struct {
 	Cause       error
 	Fault       string     // of a client's metadata document: what is wrong with it; empty: nothing
 	Step        *LoginStep // of SecondFactorRequired and SecondFactorSetup
+	Resource    bool       // the request presents an access token: the answer is that of a resource (RFC 9449 section 7.1)
 	// RecoveryCodes were made by a setup whose login then failed: the client shows them this once.
 	RecoveryCodes []string
 }

@@ -75,6 +75,8 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 		return Authorization{}, err
 	}
 	switch {
+	case code.JKT != "" && code.JKT != r.proof.thumbprint():
+		return Authorization{}, errCodeKey
 	case !code.UsedAt.IsZero():
 		return Authorization{}, i.codeReplayed(ctx, code, r.now)
 	case !r.now.Before(code.ExpiresAt):
@@ -105,6 +107,9 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 	if a.Grant, err = i.grantOfCode(code, begun, r.now); err != nil {
 		return Authorization{}, err
 	}
+	if client.Public() {
+		a.Grant.JKT = r.proof.thumbprint()
+	}
 	if client.Allows(userstore.GrantRefreshToken) {
 		if a.RefreshJTI, err = i.Keys.RefreshJTI(a.Grant.ID, a.Grant.Generation); err != nil {
 			return Authorization{}, unready(err)
@@ -112,6 +117,14 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 	} else {
 		i.withoutRefresh(&a, r.now)
 		a.Grant.ExpiresAt = later(a.Grant.ExpiresAt, begun.ExpiresAt) // of the tokens that are out already
+	}
+	if !code.Answered() {
+		if a.Grant.StatusIndex, err = i.newPlace(ctx); err != nil {
+			return Authorization{}, err
+		}
+	}
+	if err := i.useProof(ctx, r.proof); err != nil {
+		return Authorization{}, err
 	}
 	var events []audit.Event
 	if !code.Answered() { // otherwise it was recorded when the grant began

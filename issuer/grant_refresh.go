@@ -18,6 +18,8 @@ type RefreshRequest struct {
 	Scope        string // of this access token; empty: the grant's
 	Resource     []string
 	FirstParty   bool
+
+	proof *keyProof // that was checked; nil: the request has none
 }
 
 var (
@@ -64,7 +66,7 @@ func (i *Issuer) refreshGrant(ctx context.Context, client userstore.Client, r To
 	if r.RefreshToken == "" {
 		return Authorization{}, errNoRefreshToken
 	}
-	a, err := i.refresh(ctx, RefreshRequest{RefreshToken: r.RefreshToken, ClientID: client.ID, Scope: r.Scope, Resource: r.Resource}, r.now)
+	a, err := i.refresh(ctx, RefreshRequest{RefreshToken: r.RefreshToken, ClientID: client.ID, Scope: r.Scope, Resource: r.Resource, proof: r.proof}, r.now)
 	a.Client = client // with all its fields
 	return a, err
 }
@@ -103,6 +105,9 @@ func (f *refresh) answer(ctx context.Context) (Authorization, error) {
 		return Authorization{}, unready(err)
 	}
 	f.presented, f.scopes = p, scopes
+	if err := i.useProof(ctx, r.proof); err != nil {
+		return Authorization{}, err
+	}
 	view, err := f.advance(ctx)
 	if err != nil {
 		return Authorization{}, err
@@ -118,6 +123,7 @@ type refresh struct {
 	request   RefreshRequest
 	presented presented
 	scopes    []string // as requested
+	anyKey    bool     // the grant may be bound to a key: nothing is given for it, so no proof is needed
 	now       time.Time
 	found     Standing // that the grant was answered or revoked for
 }
@@ -163,6 +169,7 @@ func (f *refresh) advance(ctx context.Context) (view userstore.GrantView, err er
 				FirstParty: f.request.FirstParty,
 				Now:        f.now,
 				IdleSince:  f.now.Add(-f.RefreshIdle),
+				JKT:        f.request.proof.thumbprint(),
 
 				SecondFactor: f.Accounts.SecondFactor,
 			})
@@ -195,6 +202,10 @@ func (f *refresh) checkedGrant(ctx context.Context) (userstore.GrantView, error)
 		return view, errRefreshToken.because(errors.New("the grant is another client's"))
 	case f.request.FirstParty && !(c.Public() && c.FirstParty):
 		return view, errRefreshToken.because(errors.New("the grant is not of a public first-party client"))
+	case f.request.FirstParty && c.DPoPBoundAccessTokens:
+		return view, errBoundClient
+	case c.Public() && g.JKT != "" && !f.anyKey && g.JKT != f.request.proof.thumbprint():
+		return view, errRefreshKey
 	case !g.RevokedAt.IsZero():
 		return view, errRefreshToken.because(errors.New("the grant is revoked"))
 	case !f.now.Before(f.end(g)):

@@ -116,7 +116,7 @@ func (i *Issuer) introspectAccess(ctx context.Context, caller userstore.Client, 
 	if err := decoder.Decode(&answer); err != nil {
 		return nil, errServer.because(err)
 	}
-	answer["token_type"] = "Bearer"
+	answer["token_type"] = tokenType(live.claims.KeyThumbprint)
 	if live.claims.SessionID != "" {
 		delete(answer, "roles")
 		if roles := live.view.User.Roles; len(roles) > 0 {
@@ -151,7 +151,7 @@ func (i *Issuer) introspectRefresh(ctx context.Context, caller userstore.Client,
 	if p.clientID != caller.ID {
 		return nil, nil
 	}
-	f := refresh{Issuer: i, request: RefreshRequest{RefreshToken: raw, ClientID: caller.ID}, presented: p, now: now}
+	f := refresh{Issuer: i, request: RefreshRequest{RefreshToken: raw, ClientID: caller.ID}, presented: p, now: now, anyKey: true}
 	view, err := f.checkedGrant(ctx)
 	if err != nil {
 		return nil, err

@@ -44,6 +44,7 @@ type Issuer struct {
 	Clients  userstore.Clients
 	Codes    userstore.Codes
 	Pushed   userstore.PushedRequests
+	Proofs   userstore.DPoPProofs
 	Devices  userstore.Devices
 	Browsers userstore.BrowserSessions
 	Consents userstore.Consents
@@ -73,6 +74,8 @@ type Issuer struct {
 
 	RequirePushed bool // all clients must push their authorization requests (oauth.require_pushed)
 
+	DPoPNonces bool // DPoP proofs need a nonce of ours (oauth.dpop_nonce)
+
 	Registration    string                 // who may register clients (oauth.registration); empty: only operators
 	OpenToPublic    bool                   // anybody may register a public client (mcp.open_registration)
 	Registry        *registration.Registry // for clients that register themselves
@@ -90,7 +93,9 @@ type Issuer struct {
 	ClientKeys *ClientKeys  // nil: no client may have a jwks_uri
 	// RequestObjects fetches request objects by reference; nil: no client may have request_uris.
 	RequestObjects *RequestObjects
-	Admission      *Admission // required; NoAdmission: every request is admitted at once
+	StatusStore    userstore.StatusLists
+	Status         *StatusLists // nil: tokens name no status list
+	Admission      *Admission   // required; NoAdmission: every request is admitted at once
 
 	ClientIDMetadata bool // a client_id may be the address of a metadata document: see ClientDocuments
 

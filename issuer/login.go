@@ -95,6 +95,8 @@ func (i *Issuer) checkLogin(c userstore.Client, scopes, resource []string) (targ
 		return nil, errClientDisabled
 	case !c.Public() || !c.FirstParty:
 		return nil, errNotFirstParty
+	case c.DPoPBoundAccessTokens:
+		return nil, errBoundClient
 	}
 	if targets, err = i.resources(resource, c); err != nil {
 		return nil, err
@@ -170,6 +172,9 @@ func (i *Issuer) startGrant(
 		}
 	} else {
 		i.withoutRefresh(&a, now)
+	}
+	if a.Grant.StatusIndex, err = i.newPlace(ctx); err != nil {
+		return TokenResponse{}, err
 	}
 	if err := i.Accounts.StartGrant(ctx, verified, a.Grant, now.Add(-i.RefreshIdle)); err != nil {
 		return TokenResponse{}, err

@@ -3,6 +3,7 @@ package issuer
 import (
 	"slices"
 
+	"github.com/signet-id/signet/internal/dpop"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/registration"
@@ -58,6 +59,8 @@ type Metadata struct {
 
 	UserinfoSigningAlgValuesSupported      []string `json:"userinfo_signing_alg_values_supported"`
 	IntrospectionSigningAlgValuesSupported []string `json:"introspection_signing_alg_values_supported"`
+
+	DPoPSigningAlgValuesSupported []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 section 5.1
 
 	RequirePushed bool `json:"require_pushed_authorization_requests"`
 
@@ -151,6 +154,8 @@ func (i *Issuer) Metadata() Metadata {
 
 		UserinfoSigningAlgValuesSupported:      algorithms,
 		IntrospectionSigningAlgValuesSupported: algorithms,
+
+		DPoPSigningAlgValuesSupported: dpop.Algorithms,
 
 		RequirePushed:                          i.RequirePushed,
 		RequestParameterSupported:              true,

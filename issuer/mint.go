@@ -23,7 +23,7 @@ const (
 
 // TokenTypes lists the types of what a signing key signs: tokens, and answers about them. A signed
 // answer of userinfo has the type of an ID token.
-var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken, TypeLogoutToken, TypeIntrospection}
+var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken, TypeLogoutToken, TypeIntrospection, TypeStatusList}
 
 // TokenResponse is the successful response of RFC 6749 section 5.1.
 type TokenResponse struct {
@@ -51,6 +51,10 @@ type Authorization struct {
 
 	// AccessJTI is the jti of the access token; empty: a new one.
 	AccessJTI string
+
+	// JKT is the thumbprint of the key that the access token is bound to (RFC 9449 section 6.1); empty: whoever
+	// has the token may use it.
+	JKT string
 
 	// RefreshJTI proves that the refresh token of the grant's generation is ours; empty: no refresh
 	// token is issued. It is computed before the write, as signers are taken.
@@ -86,14 +90,14 @@ func (s *signers) of(alg string) *jose.Signer {
 
 // mint signs the tokens that a authorizes. now is the instant at which the request was checked.
 func (i *Issuer) mint(ctx context.Context, now time.Time, s signers, a Authorization) (_ TokenResponse, err error) {
-	_, signing := span.Begin(ctx, "sign tokens")
+	ctx, signing := span.Begin(ctx, "sign tokens")
 	defer func() { signing.End(err) }()
 	scope := strings.Join(a.Scopes, " ")
-	access, expires, err := i.mintAccess(now, s, a, scope)
+	access, expires, err := i.mintAccess(ctx, now, s, a, scope)
 	if err != nil {
 		return TokenResponse{}, err
 	}
-	r := TokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: expires - now.Unix(), Scope: scope}
+	r := TokenResponse{AccessToken: access, TokenType: tokenType(a.JKT), ExpiresIn: expires - now.Unix(), Scope: scope}
 	if slices.Contains(a.Scopes, userstore.ScopeOpenID) {
 		if r.IDToken, err = i.mintID(now, s, a, access, ""); err != nil {
 			return TokenResponse{}, err
@@ -107,9 +111,24 @@ func (i *Issuer) mint(ctx context.Context, now time.Time, s signers, a Authoriza
 	return r, nil
 }
 
+// tokenType returns the type of an access token that is bound to the key jkt (RFC 9449 section 5), or to
+// none (RFC 6750).
+func tokenType(jkt string) string {
+	if jkt != "" {
+		return "DPoP"
+	}
+	return "Bearer"
+}
+
 // mintAccess makes the access token of RFC 9068. The token never outlives its grant. If a client
 // acts on its own behalf, the client is the subject (section 2.2).
-func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope string) (token string, expires int64, err error) {
+func (i *Issuer) mintAccess(
+	ctx context.Context, now time.Time, s signers, a Authorization, scope string,
+) (token string, expires int64, err error) {
+	status, err := i.statusOf(ctx, a)
+	if err != nil {
+		return "", 0, err
+	}
 	alg, lifetime := i.access(i.targetsOrDefaults(a.Targets))
 	end := now.Add(lifetime)
 	claims := accessClaims{
@@ -120,9 +139,13 @@ func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope str
 		ID:       a.AccessJTI,
 		ClientID: a.Client.ID,
 		Scope:    scope,
+		Status:   status,
 	}
 	if claims.ID == "" {
 		claims.ID = i.NewID()
+	}
+	if a.JKT != "" {
+		claims.Confirmation = &confirmation{a.JKT}
 	}
 	if a.Grant.UserID != "" {
 		if last := i.end(a.Grant); last.Before(end) {

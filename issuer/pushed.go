@@ -50,11 +50,16 @@ var (
 )
 
 // Push is the pushed authorization request endpoint: it authenticates the client, checks the
-// request as the authorization endpoint does, and stores it. Every error is an *Error.
-func (i *Issuer) Push(ctx context.Context, auth ClientAuth, r AuthorizationRequest) (PushedResponse, error) {
+// request as the authorization endpoint does, and stores it. proofs are the values of the header DPoP: the
+// key of the proof counts as dpop_jkt (RFC 9449 section 10.1). Every error is an *Error.
+func (i *Issuer) Push(ctx context.Context, auth ClientAuth, r AuthorizationRequest, proofs []string) (PushedResponse, error) {
 	client, err := i.AuthenticateClient(ctx, auth)
 	if err != nil {
 		return PushedResponse{}, err
+	}
+	proof, err := i.proofFor("/oauth2/par", proofs)
+	if err != nil {
+		return PushedResponse{}, failed(err)
 	}
 	if r.RequestURI != "" {
 		return PushedResponse{}, errPushedReference
@@ -70,6 +75,15 @@ func (i *Issuer) Push(ctx context.Context, auth ClientAuth, r AuthorizationReque
 			e.Code = InvalidRequest
 		}
 		return PushedResponse{}, &e
+	}
+	switch jkt := proof.thumbprint(); {
+	case jkt != "" && p.JKT != "" && p.JKT != jkt:
+		return PushedResponse{}, errTwoKeys
+	case jkt != "":
+		p.JKT = jkt
+	}
+	if err := i.useProof(ctx, proof); err != nil {
+		return PushedResponse{}, failed(err)
 	}
 	reference := i.NewID()
 	id := sha256.Sum256([]byte(reference))

@@ -308,7 +308,7 @@ func (i *Issuer) readRegistration(ctx context.Context, body []byte) (askedRegist
 // unsupportedMembers promise a client what this server does not do. To ignore such a member would
 // leave the client with less than it asked for.
 var unsupportedMembers = append(slices.Clone(registration.EncryptionMembers),
-	"authorization_signed_response_alg", "dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens",
+	"authorization_signed_response_alg", "tls_client_certificate_bound_access_tokens",
 	"tls_client_auth_subject_dn", "tls_client_auth_san_dns", "tls_client_auth_san_uri", "tls_client_auth_san_ip",
 	"tls_client_auth_san_email",
 )

@@ -50,7 +50,7 @@ func (i *Issuer) InspectRefresh(ctx context.Context, raw string) (Standing, erro
 	if err != nil {
 		return 0, err
 	}
-	f := refresh{Issuer: i, request: RefreshRequest{RefreshToken: raw, FirstParty: true}, presented: p, now: now}
+	f := refresh{Issuer: i, request: RefreshRequest{RefreshToken: raw, FirstParty: true}, presented: p, now: now, anyKey: true}
 	view, err := f.checkedGrant(ctx)
 	if err != nil {
 		return 0, failed(err)

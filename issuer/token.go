@@ -24,7 +24,10 @@ type TokenRequest struct {
 	Scope    string
 	Resource []string
 
-	now time.Time // the instant at which the request is checked
+	Proofs []string // the values of the header DPoP (RFC 9449)
+
+	now   time.Time // the instant at which the request is checked
+	proof *keyProof // that was checked
 }
 
 // grantFunc verifies the grant that an authenticated client presents and returns what it
@@ -89,10 +92,20 @@ func (i *Issuer) token(ctx context.Context, r TokenRequest) (TokenResponse, erro
 	if err != nil {
 		return TokenResponse{}, err
 	}
+	if r.proof, err = i.proofFor("/oauth2/token", r.Proofs); err != nil {
+		return TokenResponse{}, err
+	}
+	if r.proof == nil && client.DPoPBoundAccessTokens {
+		return TokenResponse{}, errNoProof
+	}
 	a, err := grant(i, ctx, client, r)
+	if err == nil {
+		err = i.useProof(ctx, r.proof) // unless the grant did so, because it writes
+	}
 	if err != nil {
 		return TokenResponse{}, err
 	}
+	a.JKT = r.proof.thumbprint()
 	if err := i.completeUser(ctx, &a); err != nil {
 		return TokenResponse{}, err
 	}

@@ -84,6 +84,10 @@ func (s *traced) LoginView(ctx context.Context, l userstore.Login,
 	})
 	return v.u, v.known, v.c, err
 }
+func (s *traced) UseDPoPProof(ctx context.Context, id userstore.DPoPProofID, now, until time.Time) error {
+	return trace0(s, "UseDPoPProof", func() error { return s.Store.UseDPoPProof(ctx, id, now, until) })
+}
+
 func (s *traced) StartGrant(ctx context.Context, g userstore.StartGrant) error {
 	return trace0(s, "StartGrant", func() error { return s.Store.StartGrant(ctx, g) })
 }

@@ -13,8 +13,8 @@ var errNoOpenID = refuse(InsufficientScope, "The access token does not have the 
 // section 5.3): the claims of its scopes, and those that the client requested by name. A token of
 // any client will do, as long as its grant lives. If the client is registered for it, the answer is
 // signed (section 5.3.2). Every error is an *Error.
-func (i *Issuer) Userinfo(ctx context.Context, raw string) (Answer, error) {
-	live, err := i.live(ctx, raw, anyAudience)
+func (i *Issuer) Userinfo(ctx context.Context, p Presented) (Answer, error) {
+	live, err := i.present(ctx, p, anyAudience)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -32,8 +32,9 @@ func TestCommandsOnAnEmptyStore(t *testing.T) {
 	_, revoke := m.Revoke(t.Context(), nil, true)
 	_, rewrap := m.Rewrap(t.Context())
 	_, export := m.Export(t.Context())
+	_, bundle := m.Bundle(t.Context(), bundleIssuer, "", time.Hour)
 	for name, err := range map[string]error{"rotate": rotate, "dry run": dry, "revoke": revoke, "rewrap": rewrap,
-		"export": export, "step": m.Step(t.Context())} {
+		"export": export, "bundle": bundle, "step": m.Step(t.Context())} {
 		if err == nil || !strings.Contains(err.Error(), "signet serve") {
 			t.Errorf("%s: %v", name, err)
 		}

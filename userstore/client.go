@@ -45,6 +45,10 @@ type Client struct {
 	// DocumentAt is when the metadata document of a KindMetadata was last fetched and found good.
 	DocumentAt time.Time
 
+	// StatusIndex is the place, among all status lists, of the tokens that the client gets in its own
+	// name; 0: it has none yet. It ends when the client is disabled.
+	StatusIndex int64
+
 	DisabledAt time.Time // zero: enabled
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
@@ -72,6 +76,9 @@ type ClientMetadata struct {
 	RequireSignedRequestObject bool     `json:"require_signed_request_object,omitempty"` // RFC 9101 section 10.5
 
 	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 6
+
+	// DPoPBoundAccessTokens: the client gets only access tokens that are bound to its key (RFC 9449 section 5.2).
+	DPoPBoundAccessTokens bool `json:"dpop_bound_access_tokens,omitempty"`
 
 	SubjectType         string `json:"subject_type,omitempty"`          // public or pairwise; empty: public
 	SectorIdentifierURI string `json:"sector_identifier_uri,omitempty"` // OIDC Registration section 5

@@ -22,6 +22,7 @@ type Code struct {
 
 	RedirectURI   string // where the code was sent; the token request must repeat it
 	CodeChallenge string // S256; empty: the request had none
+	JKT           string // dpop_jkt: the thumbprint of the key that the code is bound to (RFC 9449 section 10); empty: none
 
 	Scopes    []string
 	Resources []string

@@ -43,6 +43,13 @@ type Grant struct {
 	// Claims is the claims request, see Code.
 	BrowserSession, Claims string
 
+	// StatusIndex is the grant's place among all status lists; 0: it has none yet.
+	StatusIndex int64
+
+	// JKT is the thumbprint of the key (RFC 7638) that the refresh token of a public client is bound to
+	// (RFC 9449 section 5); empty: none.
+	JKT string
+
 	UserAgent string // of the login, for the user's list of sessions
 	Address   string // network address of the login
 }

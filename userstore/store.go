@@ -214,7 +214,8 @@ type StartGrant struct {
 }
 
 // Advance moves a grant from Generation to Generation+1 at Now. The row must have that generation,
-// belong to ClientID, be neither revoked nor expired, and have been rotated after IdleSince. Its
+// belong to ClientID, be neither revoked nor expired, and have been rotated after IdleSince. The grant
+// of a public client must be bound to the key JKT, or to none: then it is bound to JKT from now on. Its
 // user and client must be enabled and, with FirstParty, the client public and first-party. The user
 // must have the second factor that the policy SecondFactor wants.
 type Advance struct {
@@ -224,6 +225,7 @@ type Advance struct {
 	FirstParty bool
 	Now        time.Time
 	IdleSince  time.Time
+	JKT        string // the thumbprint of the key that the request proves to have; empty: none
 
 	SecondFactor SecondFactorPolicy
 }
@@ -276,8 +278,8 @@ type Codes interface {
 	// the code is unused, unexpired at r.Now and not void, user and client are enabled, and a grant
 	// that began with the code is live. ErrConflict otherwise: read the code and decide again.
 	RedeemCode(ctx context.Context, r Redeem, events ...audit.Event) error
-	// RemoveExpiredCodes deletes at most limit codes, browser sessions, assertions, pushed requests
-	// and device authorizations each that ended before now, and returns their number. Used codes, and
+	// RemoveExpiredCodes deletes at most limit codes, browser sessions, assertions, DPoP proofs,
+	// pushed requests and device authorizations each that ended before now, and returns their number. Used codes, and
 	// those with a grant, are kept for an hour longer, so that a replay is recognised.
 	RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error)
 }
@@ -442,6 +444,7 @@ type Store interface {
 	Attempts
 	Codes
 	PushedRequests
+	DPoPProofs
 	Devices
 	BrowserSessions
 	AppSessions
@@ -455,6 +458,7 @@ type Store interface {
 	AddressChanges
 	Registrations
 	Recoveries
+	StatusLists
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

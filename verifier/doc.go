@@ -16,7 +16,7 @@
 //	mux.Handle("POST /notes", v.RequireScope("notes:write")(addNote))
 //	log.Fatal(http.ListenAndServe("127.0.0.1:9000", v.Middleware(mux)))
 //
-// The folder examples/resourceserver has the whole program, ready to run. Package issuertest is an
+// The folder docs/examples/api has the whole program, ready to run. Package issuertest is an
 // issuer for your tests, with a clock that a test can move.
 //
 // # What is accepted
@@ -25,15 +25,26 @@
 //
 //   - `typ` is at+jwt (RFC 9068). Case does not count, and application/at+jwt is the same.
 //   - `alg` is allowed, and is the algorithm of the key that `kid` names.
-//   - `iss` equals Config.Issuer, and `aud` holds one of Config.Audience.
+//   - `iss` equals Config.Issuer, or is one of Config.MoreIssuers; `aud` holds one of the names that
+//     this resource server has for that issuer (Config.Audience).
 //   - `exp`, `iat`, `sub`, `client_id` and `jti` are present.
 //   - The clock is between `nbf` and `exp`, give or take Config.ClockSkew.
 //
-// ID tokens, refresh tokens, tokens bound to a key (`cnf`), and tokens with unknown header
+// ID tokens, refresh tokens, tokens bound to a key (`cnf`) that come without a proof of it, and tokens with unknown header
 // members, duplicate members or claims in the wrong case are refused.
 //
 // The verifier does not read a `status` claim (token status lists) yet: it accepts the access token
 // of a revoked grant until the token expires.
+//
+// What is refused is ErrInvalid, and ErrExpired, ErrWrongAudience and their like say why. Those are
+// for your log: a caller learns no more than the code. ErrKeysUnavailable means that nothing was
+// decided.
+//
+// # Scopes, roles and other transports
+//
+// RequireScope requires every one of its scopes, RequireRole one of its roles. Require takes both,
+// and logins, from a table; Check judges a token without a request. Package grpcauth, a module of
+// its own, has the interceptors for gRPC.
 //
 // # Stronger and fresher logins
 //
@@ -101,6 +112,25 @@
 // refused with ErrKeysUnavailable: 503, not 401, because the verifier cannot decide. Ages are
 // measured by the wall clock and by the monotonic clock, and the older one counts, so a machine
 // that was suspended trusts no key longer.
+//
+// # Several issuers
+//
+// Config.MoreIssuers are accepted beside Config.Issuer. The `iss` of a token picks one of them; what
+// was said about keys above holds for each one apart.
+//
+// # Without network
+//
+// `signet keys bundle` prints the key set as a signed JWT that expires. With Config.Bundle a verifier
+// starts without network, and it uses the bundle until its end; UpdateBundle takes later ones, which
+// a key that the verifier holds must have signed. A key that is missing in a newer key set or bundle
+// is not brought back by an older one. With Config.Offline nobody is called.
+//
+// # Tokens that come again
+//
+// With Config.CacheSize, tokens that were accepted are remembered by their SHA-256, and cost neither
+// parsing nor a signature check when they come again. All the rest is judged for each request, as
+// if the token were new: the time, the audience, what the route needs, and whether the issuer still
+// publishes the key.
 //
 // # Browsers
 //

@@ -79,8 +79,9 @@ func ExampleResource() {
 	// Bearer realm="https://api.example.com/mcp",
 	//   scope="tools:read",
 	//   resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp"
+	// DPoP algs="RS256 PS256 ES256 EdDSA Ed25519"
 	// 200 OK
-	// {"resource":"https://api.example.com/mcp","authorization_servers":["https://id.example.com"],"scopes_supported":["tools:read"],"bearer_methods_supported":["header"],"resource_name":"Tools"}
+	// {"resource":"https://api.example.com/mcp","authorization_servers":["https://id.example.com"],"scopes_supported":["tools:read"],"bearer_methods_supported":["header"],"resource_name":"Tools","dpop_signing_alg_values_supported":["RS256","PS256","ES256","EdDSA","Ed25519"]}
 }
 
 // Beside routes for everybody, the guard stands before its own route only, and WithMetadata before

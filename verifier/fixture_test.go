@@ -1,6 +1,7 @@
 package verifier_test
 
 import (
+	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -8,7 +9,9 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"testing"
 
+	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/verifier"
 )
 
@@ -28,6 +31,16 @@ func keySetHandler(s *stand, body string) http.Handler {
 		}
 		_, _ = io.WriteString(w, body)
 	})
+}
+
+// publicSet is a key set of one key.
+func publicSet(t testing.TB, key crypto.Signer, kid, alg string) []byte {
+	t.Helper()
+	jwk, err := jose.MarshalPublic(jose.PublicKey{ID: kid, Algorithm: alg, Key: key.Public()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []byte(`{"keys":[` + string(jwk) + `]}`)
 }
 
 type lockedWriter struct {

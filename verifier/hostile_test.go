@@ -71,6 +71,11 @@ func TestHostileTokens(t *testing.T) {
 		add("J-03 RS256 keyed with the public key's "+name, mac(s.header("RS256", nil), claims, secret))
 	}
 
+	for _, kid := range []any{s.kids["RS256"], "web", nil} {
+		add(fmt.Sprintf("J-04 HS256 keyed with a client secret, kid %v", kid),
+			mac(s.header("RS256", map[string]any{"alg": "HS256", "kid": kid}), claims, []byte("the secret of web")))
+	}
+
 	add("J-06 EdDSA and its kid, signed RS256", mk(t, s.header("EdDSA", nil), claims, rsaKey))
 	add("J-06 RS256 and its kid, signed EdDSA", mk(t, s.header("RS256", nil), claims, edKey))
 	add("J-06 RS256 with the kid of EdDSA, signed RS256",
@@ -116,6 +121,9 @@ func TestHostileTokens(t *testing.T) {
 	add("J-13 an ID token with our audience", mk(t, s.header("RS256", map[string]any{"typ": "JWT"}), claims, rsaKey))
 	add("J-13 a refresh token with our audience",
 		mk(t, s.header("RS256", map[string]any{"typ": "rt+jwt"}), claims, rsaKey))
+	add("J-13 a bundle of keys with our audience",
+		mk(t, s.header("RS256", map[string]any{"typ": "jwk-set+jwt"}), claims, rsaKey))
+	add("J-13 a bundle of keys", strings.TrimSpace(string(s.bundle("RS256"))))
 	add("J-15 typ absent", mk(t, s.header("RS256", map[string]any{"typ": nil}), claims, rsaKey))
 	for _, typ := range []any{
 		"", "jwt", "at", "at+jwt+x", "application/jwt", "text/at+jwt", "at+jwt;v=1", " at+jwt", 1, []string{"at+jwt"},

@@ -27,6 +27,9 @@ import (
 // Each successful answer replaces all keys known before: a withdrawn key is gone at once. Only a
 // later answer of the origin brings the key back. An older copy from a cache on the way, recognised
 // by its Date, is refused as a whole.
+//
+// A bundle (bundle.go) stands for an answer that was made when the bundle was. While it holds, no
+// request waits for a fetch.
 type keySet struct {
 	source     *source
 	now        func() time.Time
@@ -37,6 +40,7 @@ type keySet struct {
 	timeout    time.Duration
 	grace      time.Duration
 	skew       time.Duration
+	offline    bool           // nothing is fetched
 	random     func() float64 // in [0, 1)
 
 	current atomic.Pointer[snapshot]
@@ -47,6 +51,7 @@ type keySet struct {
 	nextAttempt time.Time
 	failing     bool                 // the last fetch failed
 	withdrawn   map[string]time.Time // kid → date of the first answer without the key
+	bundle      acceptedBundle       // the last one
 }
 
 // snapshot is one answer of the issuer; immutable.
@@ -59,6 +64,7 @@ type snapshot struct {
 	refreshAt time.Time
 	staleAt   time.Time
 	deadAt    time.Time
+	bundled   bool // the answer is a bundle
 }
 
 func newKeySet(c Config, now func() time.Time, log *slog.Logger) *keySet {
@@ -72,6 +78,7 @@ func newKeySet(c Config, now func() time.Time, log *slog.Logger) *keySet {
 		timeout:    orDefault(c.FetchTimeout, 5*time.Second),
 		grace:      grace,
 		skew:       c.skew(),
+		offline:    c.Offline,
 		random:     rand.Float64,
 		withdrawn:  map[string]time.Time{},
 	}
@@ -174,7 +181,7 @@ func (k *keySet) refresh(now time.Time) (wait <-chan struct{}, failing bool) {
 	if k.flight != nil {
 		return k.flight, k.failing
 	}
-	if !reached(now, k.nextAttempt) && !now.Before(k.lastAttempt) {
+	if k.offline || !reached(now, k.nextAttempt) && !now.Before(k.lastAttempt) {
 		return nil, k.failing
 	}
 	k.lastAttempt = now
@@ -215,6 +222,10 @@ func (k *keySet) fetch(known *snapshot, asked time.Time) {
 		k.failing = true
 		return
 	}
+	current := k.current.Load() // known, unless a bundle came meanwhile
+	if doc.unchanged && current != known {
+		return // it confirms the keys before the bundle
+	}
 	next := k.snapshot(doc)
 	next.asked = asked
 	switch {
@@ -223,22 +234,15 @@ func (k *keySet) fetch(known *snapshot, asked time.Time) {
 		if next.date.Before(known.date) {
 			next.date = known.date
 		}
-	case known != nil && k.isOlderCopy(doc, keys):
+	case current != nil && k.isOlderCopy(current, doc, keys):
 		if !wasFailing { // an old copy confirms nothing, so it counts as no answer
-			k.log.Warn("an outdated copy of the issuer's key set was ignored: it holds a key that was withdrawn since", "issuer", k.source.issuer)
+			k.log.Warn("an outdated copy of the issuer's key set was ignored: it is older than the keys that are known", "issuer", k.source.issuer)
 		}
 		k.failing = true
 		return
 	default:
-		next.keys = make(map[string][]jose.PublicKey, len(keys))
-		for _, key := range keys {
-			if key.ID == "" {
-				k.log.Warn("a key in the issuer's key set was skipped", "issuer", k.source.issuer, "reason", "it has no kid")
-				continue
-			}
-			next.keys[key.ID] = append(next.keys[key.ID], key)
-		}
-		k.remember(known, next)
+		next.keys = k.byKeyID(keys)
+		k.remember(current, next)
 	}
 	if wasFailing {
 		k.log.Info("the issuer's keys can be fetched again", "issuer", k.source.issuer)
@@ -262,13 +266,29 @@ func (k *keySet) snapshot(doc document) *snapshot {
 		confirmed: now,
 		refreshAt: now.Add(time.Duration((0.7 + k.random()/5) * float64(maxAge))),
 		staleAt:   now.Add(maxAge),
-		deadAt:    now.Add(max(k.staleLimit, maxAge)),
+		deadAt:    now.Add(max(k.staleLimit, maxAge, k.bundle.expiry.Sub(now))),
 	}
 }
 
+// byKeyID skips keys without kid: no token can name them.
+func (k *keySet) byKeyID(keys []jose.PublicKey) map[string][]jose.PublicKey {
+	named := make(map[string][]jose.PublicKey, len(keys))
+	for _, key := range keys {
+		if key.ID == "" {
+			k.log.Warn("a key in the issuer's key set was skipped", "issuer", k.source.issuer, "reason", "it has no kid")
+			continue
+		}
+		named[key.ID] = append(named[key.ID], key)
+	}
+	return named
+}
+
 // isOlderCopy reports whether an answer lists a withdrawn key and was made no later than the answer
-// that withdrew the key.
-func (k *keySet) isOlderCopy(doc document, keys []jose.PublicKey) bool {
+// that withdrew the key, or whether it was made before the bundle that is in use.
+func (k *keySet) isOlderCopy(current *snapshot, doc document, keys []jose.PublicKey) bool {
+	if current.bundled && !doc.date.IsZero() && doc.date.Before(current.date.Add(-k.skew)) {
+		return true
+	}
 	for _, key := range keys {
 		if since, ok := k.withdrawn[key.ID]; ok && !doc.date.IsZero() && !since.IsZero() && !doc.date.After(since) {
 			return true
@@ -277,6 +297,9 @@ func (k *keySet) isOlderCopy(doc document, keys []jose.PublicKey) bool {
 	return false
 }
 
+// maxWithdrawn bounds what an issuer with new keys in every answer can make a verifier remember.
+const maxWithdrawn = 10_000
+
 // remember keeps the kids that the new answer withdrew. An entry older than the longest use of any
 // copy no longer protects from anything and is dropped.
 func (k *keySet) remember(known, next *snapshot) {
@@ -284,7 +307,7 @@ func (k *keySet) remember(known, next *snapshot) {
 		delete(k.withdrawn, kid)
 	}
 	for kid, since := range k.withdrawn {
-		if next.date.Sub(since) > 30*24*time.Hour {
+		if next.date.Sub(since) > 30*24*time.Hour || len(k.withdrawn) > maxWithdrawn {
 			delete(k.withdrawn, kid)
 		}
 	}
@@ -312,6 +335,9 @@ func (k *keySet) unavailable(now time.Time) *Error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	retryAfter := max(k.nextAttempt.Sub(now), time.Second)
+	if k.offline {
+		retryAfter = max(k.cooldown, time.Second)
+	}
 	if k.flight != nil {
 		retryAfter = time.Second
 	}

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/internal/dpop"
 )
 
 // Middleware passes requests with a valid access token on to next, where TokenFrom returns the
@@ -23,7 +25,12 @@ import (
 //	401 missing_token       the request has no token
 //	401 token_invalid       the token is not valid for this resource server
 //	401 token_expired       the client must get a new token
+//	401 token_revoked       the token was revoked before its end
+//	401 invalid_dpop_proof  the token is bound to a key, and the proof is missing or wrong
+//	401 use_dpop_nonce      the proof needs the nonce in the header DPoP-Nonce
+//	503 overloaded          with Retry-After: no more proofs can be remembered
 //	503 keys_unavailable    with Retry-After: the issuer's keys are not available
+//	503 status_unavailable  with Retry-After: the token's status list is not available
 //
 // With Config.Resource it also answers requests for the resource's metadata, which need no token.
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
@@ -47,10 +54,16 @@ type verified struct {
 	need  requirement // what token was found to satisfy so far
 }
 
+// NewContext returns a context in which TokenFrom finds token, which v verified: for interceptors of
+// other transports than HTTP.
+func (v *Verifier) NewContext(ctx context.Context, token *Token) context.Context {
+	return context.WithValue(ctx, contextKey{}, verified{token: token, by: v})
+}
+
 // TokenFrom returns the token that Middleware or RequireScope accepted; false outside of them.
 func TokenFrom(ctx context.Context) (*Token, bool) {
-	known, ok := ctx.Value(contextKey{}).(verified)
-	return known.token, ok
+	known, _ := ctx.Value(contextKey{}).(verified)
+	return known.token, known.token != nil
 }
 
 // verifiedFrom returns what v accepted; without a token if that is nothing.
@@ -61,7 +74,8 @@ func (v *Verifier) verifiedFrom(ctx context.Context) verified {
 	return verified{}
 }
 
-// Authenticate finds the request's bearer token (RFC 6750 section 2.1) and verifies it, for
+// Authenticate finds the request's token, by the scheme Bearer (RFC 6750 section 2.1) or DPoP (RFC 9449
+// section 7.1, see Config.DPoP), and verifies it, for
 // handlers that write their own answers; WriteError writes the answer that Middleware would give.
 //
 // A token in the query or in a form is not accepted: the first leaks into logs, the second needs
@@ -77,10 +91,11 @@ func (v *Verifier) Authenticate(r *http.Request) (*Token, error) {
 	}
 	scheme, raw, _ := strings.Cut(fields[0], " ")
 	raw = strings.TrimLeft(raw, " ") // one space or several (RFC 6750 section 2.1)
-	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
+	byDPoP := v.dpop != nil && strings.EqualFold(scheme, "DPoP")
+	if !byDPoP && !strings.EqualFold(scheme, "Bearer") || raw == "" {
 		return nil, &Error{Code: CodeMissingToken, Reason: "the Authorization header holds no bearer token"}
 	}
-	token, err := v.Verify(r.Context(), raw)
+	token, err := v.authenticate(r, raw, byDPoP)
 	if err != nil {
 		return nil, err
 	}
@@ -140,56 +155,60 @@ var answers = map[string]answer{
 	CodeInvalidRequest:    {http.StatusBadRequest, "invalid_request", "Send exactly one access token, in the Authorization header."},
 	CodeTokenInvalid:      {http.StatusUnauthorized, "invalid_token", "The access token is not valid here."},
 	CodeTokenExpired:      {http.StatusUnauthorized, "invalid_token", "The access token has expired; get a new one."},
+	CodeTokenRevoked:      {http.StatusUnauthorized, "invalid_token", "The access token was revoked; get a new one."},
 	CodeInsufficientScope: {http.StatusForbidden, "insufficient_scope", "The access token was not granted the scope that is needed here."},
+	CodeInsufficientRole:  {http.StatusForbidden, "insufficient_scope", "The user does not have the role that is needed here."},
 	CodeInsufficientUserAuthentication: {http.StatusUnauthorized, "insufficient_user_authentication",
 		"The login behind the access token is not strong or not recent enough here; the user must log in again."},
-	CodeKeysUnavailable: {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
+	CodeInvalidDPoPProof:  {http.StatusUnauthorized, "invalid_dpop_proof", "The DPoP proof is not valid for this request."},
+	CodeUseDPoPNonce:      {http.StatusUnauthorized, "use_dpop_nonce", "Make a new DPoP proof with the nonce in the header DPoP-Nonce."},
+	CodeOverloaded:        {http.StatusServiceUnavailable, "", "The DPoP proof cannot be remembered at the moment; try again later."},
+	CodeStatusUnavailable: {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
+	CodeKeysUnavailable:   {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
 }
 
 // noUserAnswer is the answer to a client that acts for itself where a login is required.
 var noUserAnswer = answer{http.StatusForbidden, "insufficient_scope", "There is no user behind this access token; send the token of a user who logged in."}
 
-// WriteError answers a request with an error of Verify or Authenticate. Any other error is answered
+// answered returns err as an *Error that has an answer, and the answer. Any other error is answered
 // like an invalid token.
-func (v *Verifier) WriteError(w http.ResponseWriter, err error) { v.writeError(w, err, nil) }
-
-// writeError is WriteError where the request needs scopes. A challenge names them to a client
-// without a valid token only beside the metadata, in which they are no secret.
-func (v *Verifier) writeError(w http.ResponseWriter, err error, scopes []string) {
+func answered(err error) (*Error, answer) {
 	var e *Error
 	if !errors.As(err, &e) || e == nil || answers[e.Code] == (answer{}) {
 		e = &Error{Code: CodeTokenInvalid, Reason: "unknown error", cause: err}
 	}
+	if e.noUser {
+		return e, noUserAnswer
+	}
+	return e, answers[e.Code]
+}
+
+// Status returns the HTTP status and the sentence with which WriteError answers an error of Verify,
+// Authenticate or Check. The sentence is for the caller and repeats nothing of the request.
+func Status(err error) (status int, detail string) {
+	_, a := answered(err)
+	return a.status, a.detail
+}
+
+// WriteError answers a request with an error of Verify, Authenticate or Check. Any other error is
+// answered like an invalid token.
+func (v *Verifier) WriteError(w http.ResponseWriter, err error) { v.writeError(w, err, nil) }
+
+// writeError is WriteError where the request needs scopes.
+func (v *Verifier) writeError(w http.ResponseWriter, err error, scopes []string) {
+	e, a := answered(err)
 	// At level debug: callers cause refusals, and an outage has already been logged once.
 	v.log.Debug("request refused", "code", e.Code, "reason", e.Reason)
 
-	a := answers[e.Code]
-	if e.noUser {
-		a = noUserAnswer
-	}
 	h := w.Header()
-	if a.status != http.StatusServiceUnavailable {
-		challenge := `Bearer realm="` + quotable(v.audience[0]) + `"`
-		if a.oauth != "" {
-			challenge = `Bearer error="` + a.oauth + `", error_description="` + a.detail + `"`
-		}
-		named := e.Scopes
-		if len(named) == 0 && a.status == http.StatusUnauthorized && v.metadata != nil {
-			named = scopes
-		}
-		if len(named) > 0 {
-			challenge += `, scope="` + quotable(strings.Join(named, " ")) + `"`
-		}
-		if len(e.ACRValues) > 0 {
-			challenge += `, acr_values="` + quotable(strings.Join(e.ACRValues, " ")) + `"`
-		}
-		if e.MaxAge > 0 { // in quotes, as RFC 9470 has it
-			challenge += `, max_age="` + strconv.FormatInt(int64(e.MaxAge/time.Second), 10) + `"`
-		}
-		if v.metadata != nil { // RFC 9728 section 5.1
-			challenge += `, resource_metadata="` + v.metadata.url + `"`
-		}
+	if challenge := v.challenge(err, scopes); challenge != "" {
 		h.Set("WWW-Authenticate", challenge)
+		if v.dpop != nil && !e.byDPoP && (a.oauth == "" || a.oauth == "invalid_token") {
+			h.Add("WWW-Authenticate", dpopChallenge)
+		}
+		if e.Nonce != "" {
+			h.Set(dpop.NonceName, e.Nonce)
+		}
 	} else {
 		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
@@ -205,6 +224,47 @@ func (v *Verifier) writeError(w http.ResponseWriter, err error, scopes []string)
 		Detail string `json:"detail"`
 		Code   string `json:"code"`
 	}{"about:blank", http.StatusText(a.status), a.status, a.detail, e.Code})
+}
+
+// Challenge returns the value of WWW-Authenticate with which WriteError answers err, for transports
+// other than HTTP; empty with keys_unavailable, which is no fault of the caller. The scopes of need
+// are named as Require does for a caller without a valid token.
+func (v *Verifier) Challenge(err error, need Requirement) string {
+	return v.challenge(err, need.Scopes)
+}
+
+// challenge names the needed scopes to a client without a valid token only beside the metadata, in
+// which they are no secret.
+func (v *Verifier) challenge(err error, scopes []string) string {
+	e, a := answered(err)
+	if a.status == http.StatusServiceUnavailable {
+		return ""
+	}
+	scheme := "Bearer "
+	if e.byDPoP {
+		scheme = dpopChallenge + ", "
+	}
+	challenge := scheme + `realm="` + quotable(v.realm) + `"`
+	if a.oauth != "" {
+		challenge = scheme + `error="` + a.oauth + `", error_description="` + a.detail + `"`
+	}
+	named := e.Scopes
+	if len(named) == 0 && a.status == http.StatusUnauthorized && v.metadata != nil {
+		named = scopes
+	}
+	if len(named) > 0 {
+		challenge += `, scope="` + quotable(strings.Join(named, " ")) + `"`
+	}
+	if len(e.ACRValues) > 0 {
+		challenge += `, acr_values="` + quotable(strings.Join(e.ACRValues, " ")) + `"`
+	}
+	if e.MaxAge > 0 { // in quotes, as RFC 9470 has it
+		challenge += `, max_age="` + strconv.FormatInt(int64(e.MaxAge/time.Second), 10) + `"`
+	}
+	if v.metadata != nil { // RFC 9728 section 5.1
+		challenge += `, resource_metadata="` + v.metadata.url + `"`
+	}
+	return challenge
 }
 
 // quotable drops the characters that RFC 6750 section 3 does not allow inside quotes.

@@ -78,7 +78,7 @@ func TestF23TheIssuerCannotBeReachedForAnHour(t *testing.T) {
 			// The issuer comes back with a new key: known within one cooldown and its random
 			// quarter.
 			verifier.AwaitFetch(v) // beside the last request
-			issuer.Rotate()
+			addUnexpectedKey(t, issuer)
 			issuer.Break(nil)
 			silent.Store(false)
 			issuer.Advance(12500 * time.Millisecond)

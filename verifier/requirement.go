@@ -2,12 +2,95 @@ package verifier
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
+
+// Requirement is what a request needs of a valid token; the zero value needs nothing more. It is
+// for transports that Require does not serve, as the interceptors of package grpcauth, and for
+// requirements that come from a table.
+type Requirement struct {
+	Scopes    []string      // every one of them, as RequireScope
+	Roles     []string      // one of them, as RequireRole; empty: none is needed
+	ACRValues []string      // one of them, as RequireACR; empty: any login, or none
+	MaxAge    time.Duration // of the login, as RequireRecentLogin; zero: any
+}
+
+// Validate returns what is wrong with r.
+func (r Requirement) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	for _, scope := range r.Scopes {
+		if !nameable(scope) {
+			fault("%q is not a scope that a challenge can name", scope)
+		}
+	}
+	for _, value := range r.ACRValues {
+		if !nameable(value) {
+			fault("%q is not an acr value that a challenge can name", value)
+		}
+	}
+	if slices.Contains(r.Roles, "") {
+		fault("an empty role is nobody's")
+	}
+	if r.MaxAge != 0 && r.MaxAge < time.Second {
+		fault("an age of at least a second is needed, not %v", r.MaxAge)
+	}
+	return errors.Join(faults...)
+}
+
+func nameable(text string) bool {
+	return text != "" && text == quotable(text) && !strings.Contains(text, " ")
+}
+
+func (r Requirement) requirement() requirement {
+	need := requirement{scopes: slices.Clone(r.Scopes), maxAge: r.MaxAge}
+	if len(r.Roles) > 0 {
+		need.roles = [][]string{slices.Clone(r.Roles)}
+	}
+	if len(r.ACRValues) > 0 {
+		need.acrs = [][]string{slices.Clone(r.ACRValues)}
+	}
+	return need
+}
+
+// Require is Middleware that also requires all of r. It panics if r is not valid: a route whose
+// requirement is mistaken must not be served.
+func (v *Verifier) Require(r Requirement) func(http.Handler) http.Handler {
+	if err := r.Validate(); err != nil {
+		panic(fmt.Sprintf("verifier: Require: %v", err))
+	}
+	return v.require(r.requirement())
+}
+
+// Check returns why a token that v verified does not satisfy r: an *Error that WriteError and
+// Challenge know. A token that is not v's to judge, such as nil, satisfies nothing.
+func (v *Verifier) Check(token *Token, r Requirement) error {
+	if token == nil || v.issuer(token.Issuer) == nil {
+		return &Error{Code: CodeMissingToken, Reason: "there is no token that this verifier accepted"}
+	}
+	need := r.requirement()
+	return v.check(token, need, need)
+}
+
+// RequireRole is Middleware that also requires that the user has one of roles; nested, one of each
+// list. A request without is answered with 403 insufficient_role: no other token and no new login of
+// this user would help.
+//
+// Roles are as they were when the token was issued; Signet issues tokens for minutes. RequireRole
+// panics if roles is empty or holds an empty one: a route whose requirement was forgotten must not
+// be served.
+func (v *Verifier) RequireRole(roles ...string) func(http.Handler) http.Handler {
+	if len(roles) == 0 || slices.Contains(roles, "") {
+		panic("verifier: RequireRole needs the roles that are accepted")
+	}
+	return v.require(Requirement{Roles: roles}.requirement())
+}
 
 // RequireACR is Middleware that also requires that the user logged in at one of the authentication
 // contexts (acr) in values, which stand in order of preference:
@@ -31,7 +114,7 @@ func (v *Verifier) RequireACR(values ...string) func(http.Handler) http.Handler 
 		panic("verifier: RequireACR needs the acr values that are accepted")
 	}
 	for _, value := range values {
-		if value == "" || value != quotable(value) || slices.Contains([]byte(value), ' ') {
+		if !nameable(value) {
 			panic(fmt.Sprintf("verifier: RequireACR: %q is not an acr value that a challenge can name", value))
 		}
 	}
@@ -59,13 +142,15 @@ func (v *Verifier) RequireRecentLogin(maxAge time.Duration) func(http.Handler) h
 // requirement is what a handler needs of a valid token.
 type requirement struct {
 	scopes []string      // all of them
+	roles  [][]string    // of each list one
 	acrs   [][]string    // of each list one; no list: any login, or none
 	maxAge time.Duration // of the login; zero: any
 }
 
 // and returns a requirement that is satisfied where r and other are.
 func (r requirement) and(other requirement) requirement {
-	both := requirement{scopes: slices.Clone(r.scopes), acrs: slices.Concat(r.acrs, other.acrs), maxAge: r.maxAge}
+	both := requirement{scopes: slices.Clone(r.scopes), roles: slices.Concat(r.roles, other.roles),
+		acrs: slices.Concat(r.acrs, other.acrs), maxAge: r.maxAge}
 	for _, scope := range other.scopes {
 		if !slices.Contains(both.scopes, scope) {
 			both.scopes = append(both.scopes, scope)
@@ -134,11 +219,12 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			g.v.writeError(w, err, g.need.scopes)
 			return
 		}
+		g.v.dpop.giveNonce(w, token, g.v.now())
 		known = verified{token: token, by: g.v}
 	}
 	known.need = known.need.and(g.need)
 	if err := g.v.check(known.token, g.need, known.need); err != nil {
-		g.v.WriteError(w, err)
+		g.v.WriteError(w, asPresented(known.token, err))
 		return
 	}
 	g.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, known)))
@@ -151,6 +237,11 @@ func (v *Verifier) check(token *Token, need, all requirement) error {
 	age := now.Sub(token.AuthenticatedAt)
 	lacking := slices.IndexFunc(need.scopes, func(scope string) bool { return !token.HasScope(scope) })
 
+	for _, roles := range need.roles {
+		if !slices.ContainsFunc(roles, token.HasRole) {
+			return &Error{Code: CodeInsufficientRole, Reason: fmt.Sprintf("the user has none of the roles %q", roles)}
+		}
+	}
 	var reason string
 	switch {
 	case len(need.acrs) == 0 && need.maxAge == 0:

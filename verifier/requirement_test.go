@@ -281,6 +281,8 @@ func TestAForgottenRequirementIsNotServed(t *testing.T) {
 		}()
 		build()
 	}
+	panics("no role", func() { s.v.RequireRole() })
+	panics("an empty role", func() { s.v.RequireRole("admin", "") })
 	panics("no acr", func() { s.v.RequireACR() })
 	panics("a nil list of acr", func() { s.v.RequireACR([]string(nil)...) })
 	for _, value := range []string{"", " ", "1 2", "2 ", "2\"", `2\`, "2\r\nX: 1", "2\x00", "2\t", "zw\u00f6lf", "\x7f", "\xff"} {

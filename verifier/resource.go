@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/internal/dpop"
 )
 
 // Resource is what clients may know of a resource server before they have a token: its metadata
@@ -32,7 +34,7 @@ type Resource struct {
 	// write it in the parameter resource (RFC 8707) and as it stands in `aud`.
 	URI string
 	// AuthorizationServers are the issuers of tokens for the resource. Config.Issuer must be one of
-	// them; default: Config.Issuer alone.
+	// them; default: Config.Issuer, and those of Config.MoreIssuers.
 	AuthorizationServers []string
 	// ScopesSupported are the scopes that a client asks for where no challenge names any: what
 	// basic use needs, not all that there is. offline_access is not the resource's and belongs to
@@ -117,12 +119,12 @@ func (m *metadata) answer(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // newMetadata returns the metadata of a resource that validate found no fault with.
-func newMetadata(r Resource, issuer string) (*metadata, error) {
+func newMetadata(r Resource, issuers []string, d DPoP) (*metadata, error) {
 	if r.URI == "" {
 		return nil, nil
 	}
 	if len(r.AuthorizationServers) == 0 {
-		r.AuthorizationServers = []string{issuer}
+		r.AuthorizationServers = issuers
 	}
 	document, err := json.Marshal(struct {
 		Resource             string   `json:"resource"`
@@ -131,7 +133,9 @@ func newMetadata(r Resource, issuer string) (*metadata, error) {
 		BearerMethods        []string `json:"bearer_methods_supported"`
 		Name                 string   `json:"resource_name,omitempty"`
 		Documentation        string   `json:"resource_documentation,omitempty"`
-	}{r.URI, r.AuthorizationServers, r.ScopesSupported, []string{"header"}, r.Name, r.Documentation})
+		DPoPAlgorithms       []string `json:"dpop_signing_alg_values_supported"`
+		DPoPRequired         bool     `json:"dpop_bound_access_tokens_required,omitempty"`
+	}{r.URI, r.AuthorizationServers, r.ScopesSupported, []string{"header"}, r.Name, r.Documentation, dpop.Algorithms, d.Required})
 	if err != nil {
 		return nil, err
 	}
@@ -168,12 +172,12 @@ func (r Resource) faults(issuer string, audience []string) []error {
 		fault("Audience must hold Resource.URI: clients that read the metadata ask for tokens for %q", r.URI)
 	}
 	for _, server := range r.AuthorizationServers {
-		if checkURL(server) != nil || strings.ContainsAny(server, "?#") {
+		if checkIssuer(server) != nil {
 			fault("Resource.AuthorizationServers: %q is not an issuer's URL", server)
 		}
 	}
 	if len(r.AuthorizationServers) > 0 && !slices.Contains(r.AuthorizationServers, issuer) {
-		fault("Resource.AuthorizationServers must hold Issuer, whose tokens alone are accepted")
+		fault("Resource.AuthorizationServers must hold Issuer")
 	}
 	for _, scope := range r.ScopesSupported {
 		if scope == "" || scope != quotable(scope) || strings.Contains(scope, " ") {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func newResource(t testing.TB, r verifier.Resource) *stand {
 }
 
 func TestTheMetadataSayWhatAClientNeeds(t *testing.T) {
-	const rest = `"authorization_servers":["ISSUER"],"bearer_methods_supported":["header"]}`
+	const rest = `"authorization_servers":["ISSUER"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["RS256","PS256","ES256","EdDSA","Ed25519"]}`
 	for _, c := range []struct {
 		name     string
 		resource verifier.Resource
@@ -35,7 +36,7 @@ func TestTheMetadataSayWhatAClientNeeds(t *testing.T) {
 			Name: `Tools "of" <Ada>`, Documentation: "https://example.com/help"}, mcpAt,
 			`{"resource":"https://api.example.com/mcp","authorization_servers":["ISSUER"],` +
 				`"scopes_supported":["tools:read","tools:write"],"bearer_methods_supported":["header"],` +
-				`"resource_name":"Tools \"of\" \u003cAda\u003e","resource_documentation":"https://example.com/help"}`},
+				`"resource_name":"Tools \"of\" \u003cAda\u003e","resource_documentation":"https://example.com/help","dpop_signing_alg_values_supported":["RS256","PS256","ES256","EdDSA","Ed25519"]}`},
 		{"a host", verifier.Resource{URI: "https://api.example.com"},
 			"https://api.example.com/.well-known/oauth-protected-resource",
 			`{"resource":"https://api.example.com",` + rest},
@@ -79,7 +80,7 @@ func TestTheMetadataSayWhatAClientNeeds(t *testing.T) {
 func TestHostileRequestsForMetadata(t *testing.T) {
 	s := newResource(t, verifier.Resource{URI: mcp, ScopesSupported: []string{"tools:read"}})
 	document := `{"resource":"https://api.example.com/mcp","authorization_servers":["` + s.issuer.URL +
-		`"],"scopes_supported":["tools:read"],"bearer_methods_supported":["header"]}`
+		`"],"scopes_supported":["tools:read"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["RS256","PS256","ES256","EdDSA","Ed25519"]}`
 	const at = "/.well-known/oauth-protected-resource"
 	for _, c := range []struct {
 		name, method, target, host string
@@ -277,7 +278,11 @@ func TestChallengesNameTheMetadataAndTheScopes(t *testing.T) {
 					r.Header.Set("Authorization", authorization)
 				}
 				w := serve(c.handler(s.v), r)
-				if got := w.Header().Values("WWW-Authenticate"); w.Code != c.status || len(got) != 1 || got[0] != want {
+				wanted := []string{want}
+				if s == described && c.status == 401 && !strings.Contains(want, "insufficient") {
+					wanted = append(wanted, dpopChallenge)
+				}
+				if got := w.Header().Values("WWW-Authenticate"); w.Code != c.status || !slices.Equal(got, wanted) {
 					t.Errorf("%d %s\nnot %d %s", w.Code, got, c.status, want)
 				}
 				problemCode(t, w)

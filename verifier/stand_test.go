@@ -68,25 +68,31 @@ func newStand(t testing.TB, change ...func(*verifier.Config)) *stand {
 		s.keys[k.alg] = k.key
 		s.kids[k.alg] = s.issuer.AddKey(k.key, k.alg)
 	}
+	s.restart(change...)
+	return s
+}
+
+// restart replaces the verifier by one that knows nothing yet.
+func (s *stand) restart(change ...func(*verifier.Config)) {
+	s.t.Helper()
 	config := s.issuer.Config(audience)
 	config.Logger = slog.New(slog.DiscardHandler)
 	for _, c := range change {
 		c(&config)
 	}
-	s.v = newVerifier(t, config)
+	s.v = newVerifier(s.t, config)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/whoami", func(w http.ResponseWriter, r *http.Request) {
 		s.called++
 		token, ok := verifier.TokenFrom(r.Context())
 		if !ok || token == nil {
-			t.Error("the handler was called without a token")
+			s.t.Error("the handler was called without a token")
 			return
 		}
 		body, _ := io.ReadAll(r.Body)
 		_, _ = io.WriteString(w, token.Subject+string(body))
 	})
 	s.handler = s.v.Middleware(mux)
-	return s
 }
 
 func newVerifier(t testing.TB, c verifier.Config) *verifier.Verifier {

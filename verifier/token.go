@@ -30,6 +30,10 @@ type Token struct {
 	AuthenticationMethods []string  // amr
 	Roles                 []string
 
+	// KeyThumbprint is the thumbprint of the key that the token is bound to (cnf.jkt, RFC 9449 section 6.1);
+	// empty: a bearer token.
+	KeyThumbprint string
+
 	KeyID     string
 	Algorithm string
 
@@ -68,7 +72,7 @@ func newToken(c jose.AccessClaims, payload []byte) *Token {
 		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, ClientID: c.ClientID, ID: c.ID, Scopes: c.Scopes,
 		Expiry: c.Expiry, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore,
 		SessionID: c.SessionID, AuthenticatedAt: c.AuthenticatedAt, AuthenticationContext: c.ACR,
-		AuthenticationMethods: c.AMR, Roles: c.Roles,
+		AuthenticationMethods: c.AMR, Roles: c.Roles, KeyThumbprint: c.KeyThumbprint,
 		payload: payload,
 	}
 }

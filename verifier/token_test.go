@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -20,7 +21,8 @@ func FuzzReadClaims(f *testing.F) {
 	for _, seed := range []string{full, `{}`, `[]`, strings.Replace(full, `["b","c"]`, `"b"`, 1),
 		strings.Replace(full, "1.5", "1e400", 1),
 		strings.Replace(full, `"sub"`, `"\u0073ub"`, 1), strings.Replace(full, `"x":`, `"Sub":`, 1),
-		strings.Replace(full, `"x":`, `"cnf":`, 1), strings.Replace(full, `"x y"`, `"x\u0020y"`, 1)} {
+		strings.Replace(full, `"x":`, `"cnf":`, 1),
+		strings.Replace(full, `"x":{"y":[1]}`, `"cnf":{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`, 1), strings.Replace(full, `"x y"`, `"x\u0020y"`, 1)} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -39,7 +41,7 @@ func FuzzReadClaims(f *testing.F) {
 			Amr, Roles                     []string
 			Exp, Nbf, Iat                  float64
 			AuthTime                       float64 `json:"auth_time"`
-			Cnf                            json.RawMessage
+			Cnf                            struct{ Jkt string }
 		}
 		if err := json.Unmarshal(payload, &want); err != nil {
 			t.Fatalf("encoding/json refuses %q: %v", payload, err)
@@ -61,7 +63,7 @@ func FuzzReadClaims(f *testing.F) {
 			strings.Join(got.AuthenticationMethods, "\n") != strings.Join(want.Amr, "\n") ||
 			strings.Join(got.Roles, "\n") != strings.Join(want.Roles, "\n") ||
 			!same(got.Expiry, want.Exp) || !same(got.IssuedAt, want.Iat) || !same(got.NotBefore, want.Nbf) ||
-			!same(got.AuthenticatedAt, want.AuthTime) || want.Cnf != nil {
+			!same(got.AuthenticatedAt, want.AuthTime) || claims.KeyThumbprint != want.Cnf.Jkt {
 			t.Fatalf("%q\ngot  %+v\nwant %+v", payload, got, want)
 		}
 	})
@@ -179,5 +181,26 @@ func TestTheOlderOfTwoAgesCounts(t *testing.T) {
 		t.Error("the cooldown outlives a suspension")
 	} else {
 		<-wait
+	}
+}
+
+// J-30: an issuer whose every answer holds other keys fills no memory with those that it withdrew.
+func TestJ30WithdrawnKeysAreBounded(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	k := newKeySet(Config{}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	var known *snapshot
+	for i := range 300 {
+		next := &snapshot{date: now, keys: map[string][]jose.PublicKey{}}
+		for j := range jose.MaxKeys {
+			next.keys[fmt.Sprint(i, " ", j)] = []jose.PublicKey{{}}
+		}
+		k.remember(known, next)
+		known = next
+		if n := len(k.withdrawn); n > maxWithdrawn+jose.MaxKeys {
+			t.Fatalf("%d withdrawn keys are remembered", n)
+		}
+	}
+	if n := len(k.withdrawn); n < maxWithdrawn {
+		t.Errorf("only %d withdrawn keys are remembered", n)
 	}
 }

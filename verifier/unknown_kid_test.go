@@ -1,6 +1,8 @@
 package verifier_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"net/http"
 	"testing"
 	"time"
@@ -12,7 +14,7 @@ import (
 func TestAnUnknownKidIsLookedForOncePerCooldown(t *testing.T) {
 	s := newStand(t)
 	s.accepted(t, s.genuine(verifier.EdDSA))
-	s.issuer.Rotate()
+	addUnexpectedKey(t, s.issuer)
 	s.issuer.Advance(time.Second)
 	fresh := s.issuer.Token(map[string]any{"aud": audience})
 	s.refused(t, fresh, verifier.ErrInvalid) // the cooldown lasts
@@ -59,7 +61,7 @@ func TestAnUnknownKidIsUndecidedWhileTheIssuerFails(t *testing.T) {
 	s.accepted(t, s.genuine(verifier.EdDSA))
 	asked := s.issuer.Now().Unix()
 	known := s.genuine(verifier.EdDSA)
-	s.issuer.Rotate()
+	addUnexpectedKey(t, s.issuer)
 	s.issuer.Break(status(503))
 	s.issuer.Advance(13 * time.Second)
 	fresh := s.issuer.Token(map[string]any{"aud": audience})
@@ -92,7 +94,7 @@ func TestAnUnknownKidIsUndecidedWhileTheIssuerFails(t *testing.T) {
 func TestAnUnknownKidIsUndecidedByAKeySetOlderThanTheToken(t *testing.T) {
 	s := newStand(t, func(c *verifier.Config) { c.Cooldown = 4 * time.Minute })
 	s.accepted(t, s.genuine(verifier.EdDSA))
-	s.issuer.Rotate()
+	addUnexpectedKey(t, s.issuer)
 	s.issuer.Advance(time.Minute) // the clock skew
 	s.refused(t, s.issuer.Token(map[string]any{"aud": audience}), verifier.ErrInvalid)
 	s.issuer.Advance(time.Second)
@@ -133,4 +135,15 @@ func TestATokenNotWorthAFetchWaitsForNone(t *testing.T) {
 	if got := s.issuer.Requests(); got != 1 {
 		t.Errorf("%d fetches", got)
 	}
+}
+
+// addUnexpectedKey makes the issuer sign with a key that was not published before, as after an
+// emergency. After a rotation, verifiers know the key that signs.
+func addUnexpectedKey(t *testing.T, issuer *issuertest.Issuer) {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer.AddKey(key, verifier.EdDSA)
 }

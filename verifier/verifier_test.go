@@ -19,7 +19,7 @@ func TestATokenHasTheClaimsOfItsPayload(t *testing.T) {
 		"aud": []string{"https://other.example.com", audience}, "scope": "openid notes:read", "sid": "s-1",
 		"auth_time": now.Unix() - 5, "acr": "1",
 		"amr": []string{"pwd", "otp"}, "roles": []string{"admin"}, "nbf": now.Unix() - 1, "tenant": map[string]any{"id": 7},
-		"né\"": "ü", "status": map[string]any{},
+		"né\"": "ü", "state": map[string]any{},
 	}), s.keys["EdDSA"])
 	got, err := s.v.Verify(t.Context(), raw)
 	if err != nil {
@@ -124,7 +124,8 @@ func TestNewRefusesAConfigurationThatCannotBeMeant(t *testing.T) {
 
 func TestErrorsMatchTheirTargets(t *testing.T) {
 	err := error(&verifier.Error{Code: verifier.CodeTokenExpired, Reason: "r"})
-	if !errors.Is(err, verifier.ErrExpired) || errors.Is(err, verifier.ErrInvalid) || err.Error() != "token_expired: r" {
+	if !errors.Is(err, verifier.ErrExpired) || !errors.Is(err, verifier.ErrInvalid) ||
+		errors.Is(err, verifier.ErrWrongAudience) || err.Error() != "token_expired: r" {
 		t.Error(err)
 	}
 	if verifier.ErrInvalid.Error() != "token_invalid" {
@@ -132,7 +133,7 @@ func TestErrorsMatchTheirTargets(t *testing.T) {
 	}
 }
 
-// A resource server that imports this package gets the standard library, our two internal packages,
+// A resource server that imports this package gets the standard library, our internal packages for tokens and proofs,
 // and the JOSE library with its imports.
 func TestTheVerifierBringsNothingElse(t *testing.T) {
 	list := func(args ...string) []string {
@@ -145,7 +146,7 @@ func TestTheVerifierBringsNothingElse(t *testing.T) {
 	}
 	const module = "github.com/signet-id/signet/"
 	allowed := map[string]bool{module + "verifier": true, module + "internal/jose": true,
-		module + "internal/strictjson": true}
+		module + "internal/strictjson": true, module + "internal/dpop": true, module + "internal/statuslist": true}
 	for _, pkg := range list("std", "github.com/lestrrat-go/jwx/v2/jwk", "github.com/lestrrat-go/jwx/v2/jwe") {
 		allowed[pkg] = true
 	}

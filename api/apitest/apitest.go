@@ -60,6 +60,7 @@ type Options struct {
 	Store     func(*sqlstore.DB) Store // nil: the DB itself; a test may stand in between
 
 	PasskeyOrigins []string  // of apps that use passkeys
+	StatusLists    bool      // tokens name a status list
 	Random         io.Reader // where ids are drawn from; nil: the system's source
 }
 
@@ -99,6 +100,7 @@ type Replica struct {
 	Keys     *keys.Manager
 	Mail     *mail.Worker        // nothing runs it: see Server.Letters
 	Logouts  *backchannel.Sender // nothing runs it, and its Post reaches no app: see Server.Apps
+	Status   *issuer.StatusLists // nil: off
 	HTTP     *httptest.Server
 
 	documents *DocumentHost // see Documents; nil: none
@@ -198,6 +200,9 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 	r.Logouts = &backchannel.Sender{Post: func(context.Context, string, url.Values) (int, error) {
 		return 0, errors.New("this test has no apps")
 	}}
+	if o.StatusLists {
+		r.Status = &issuer.StatusLists{}
+	}
 	err = server.Compose(server.Parts{
 		Store: store, Keys: r.Keys, Pages: pages, Now: s.Clock.Now, Log: log,
 		// argon2id as cheap as it gets: what it costs is tested where it lives.
@@ -205,7 +210,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		// A budget of one account as everywhere; none of a network, for tests all come from one.
 		Throttle:  &userstore.Throttle{Wait: patience},
 		Admission: issuer.NoAdmission, Cache: issuer.NoClientCache,
-		Mail: r.Mail, Logouts: r.Logouts, Random: o.Random,
+		Mail: r.Mail, Logouts: r.Logouts, Status: r.Status, Random: o.Random,
 		Ready: func(ctx context.Context) error {
 			if err := r.Keys.Ready(); err != nil {
 				return err
@@ -266,6 +271,12 @@ func (s *Server) Advance(d time.Duration) {
 		for _, r := range s.Replicas {
 			if err := r.Keys.Step(s.T.Context()); err != nil {
 				s.T.Fatalf("poll the keys: %v", err)
+			}
+			if r.Status == nil {
+				continue
+			}
+			if err := r.Status.Step(s.T.Context()); err != nil {
+				s.T.Fatalf("poll the status lists: %v", err)
 			}
 		}
 	}

@@ -149,14 +149,14 @@ var secretMember = regexp.MustCompile(`(?i)password|token|secret|code`)
 const linesType = "application/x-ndjson"
 
 // signedTypes are of answers that are a compact JWS.
-var signedTypes = map[string]bool{"application/jwt": true, "application/token-introspection+jwt": true}
+var signedTypes = map[string]bool{"application/jwt": true, "application/token-introspection+jwt": true, "application/statuslist+jwt": true}
 
 var (
 	oauthText   = regexp.MustCompile(`^[ !#-\[\]-~]*$`)
 	databaseSay = regexp.MustCompile(`(?i)sqlstate|syntax error|sqlite|\bpgx\b|postgres|(?:^|[^<\w])select \b|\bupdate \w+ set\b|insert into`)
 	registered  = map[string]bool{"application/json": true, "application/problem+json": true, "application/jwk-set+json": true, linesType: true}
 	forPeople   = map[string]bool{"text/html": true, "text/css": true, "text/javascript": true, "image/svg+xml": true, "image/png": true}
-	cacheable   = regexp.MustCompile(`/(jwks\.json|openapi\.json|openid-configuration|\.well-known/webauthn|oauth-authorization-server|assets/.+|client-logo|favicon\.ico|session/check)`)
+	cacheable   = regexp.MustCompile(`/(jwks\.json|openapi\.json|openid-configuration|\.well-known/webauthn|oauth-authorization-server|assets/.+|client-logo|oauth2/status/\d+|favicon\.ico|session/check)`)
 )
 
 // isCodesFile reports whether the answer is the file of the recovery codes.
@@ -255,7 +255,8 @@ func (s *Server) check(a *Response) {
 		}
 	}
 	for _, challenge := range a.Header["Www-Authenticate"] {
-		if strings.ContainsAny(challenge, "\r\n\\") || !strings.HasPrefix(challenge, "Bearer ") && !strings.HasPrefix(challenge, "Basic ") {
+		scheme, _, _ := strings.Cut(challenge, " ")
+		if strings.ContainsAny(challenge, "\r\n\\") || !slices.Contains([]string{"Bearer", "Basic", "DPoP"}, scheme) {
 			bad("challenge %q", challenge)
 		}
 	}

@@ -23,11 +23,12 @@ type Request struct {
 	Path    string // with query; as it goes over the wire
 	Token   string // access token, as Authorization: Bearer
 	Header  http.Header
-	Form    url.Values // the body, as a form; nil: none
-	Basic   [2]string  // client id and secret, form-encoded into the Authorization header; empty: none
-	Body    any        // string or []byte as it is; anything else as JSON
-	Type    string     // Content-Type; empty: application/json when there is a body; "-": none
-	Host    string     // empty: the replica's address
+	Proof   func() string // a DPoP proof, made anew each time that the request is sent; nil: none
+	Form    url.Values    // the body, as a form; nil: none
+	Basic   [2]string     // client id and secret, form-encoded into the Authorization header; empty: none
+	Body    any           // string or []byte as it is; anything else as JSON
+	Type    string        // Content-Type; empty: application/json when there is a body; "-": none
+	Host    string        // empty: the replica's address
 	Replica int
 }
 
@@ -81,6 +82,9 @@ func (s *Server) send(q Request) *Response {
 	r.Host = q.Host
 	for name, values := range q.Header {
 		r.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	if q.Proof != nil {
+		r.Header.Set("DPoP", q.Proof())
 	}
 	if q.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+q.Token)

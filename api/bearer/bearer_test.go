@@ -287,7 +287,7 @@ func TestJ34WaysOfSendingAToken(t *testing.T) {
 			media: "application/x-www-form-urlencoded", status: 401, code: "missing_token"},
 		{name: "no token", status: 401, code: "missing_token"},
 		{name: "Basic", header: http.Header{"Authorization": {"Basic eDp5"}}, status: 401, code: "missing_token"},
-		{name: "DPoP", header: http.Header{"Authorization": {"DPoP " + token}}, status: 401, code: "missing_token"},
+		{name: "DPoP", header: http.Header{"Authorization": {"DPoP " + token}}, status: 401, code: "token_invalid"},
 		{name: "the scheme alone", header: http.Header{"Authorization": {"Bearer"}}, status: 401, code: "missing_token"},
 		{name: "the token alone", header: http.Header{"Authorization": {token}}, status: 401, code: "missing_token"},
 		{name: "a cookie", header: http.Header{"Cookie": {"access_token=" + token}}, status: 401, code: "missing_token"},
@@ -303,6 +303,9 @@ func TestJ34WaysOfSendingAToken(t *testing.T) {
 					Type: row.media}).Want(row.status, row.code)
 				want := map[string]string{"missing_token": `Bearer realm=`, "token_invalid": `Bearer error="invalid_token"`,
 					"invalid_request": `Bearer error="invalid_request"`}[row.code]
+				if row.name == "DPoP" {
+					want = `DPoP error="invalid_token"`
+				}
 				if got := res.Header.Get("WWW-Authenticate"); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
 					t.Errorf("challenge %q, want %q…", got, want)
 				}

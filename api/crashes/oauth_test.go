@@ -1,9 +1,12 @@
 package crashes_test
 
 import (
+	"cmp"
+	"net/http"
 	"net/url"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/dpop/dpoptest"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -19,6 +22,27 @@ var oauthJourneys = []journey{
 		s.Do(apitest.Request{Method: "POST", Path: "/oauth2/userinfo", Token: tokens.Access}).Want(200, "")
 		s.Do(s.Authenticated(c, "/oauth2/revoke", url.Values{"token": {tokens.Refresh}})).Want(200, "")
 		quiet(s).Do(s.RefreshRequest(c, tokens.Refresh)).Want(400, "invalid_grant")
+	}},
+	{"tokens that are bound to a key", nil, func(s *apitest.Server, name string) {
+		u := quiet(s).Operated(name+"@example.test", true)
+		c := quiet(s).Register(userstore.Client{ID: name, AuthMethod: userstore.AuthNone})
+		key := dpoptest.NewKey(s.T)
+		// A client makes a proof for each request, also for one that it sends again.
+		prove := func(q apitest.Request, token string) apitest.Request {
+			q.Proof = func() string {
+				claims := dpoptest.For(cmp.Or(q.Method, "GET"), apitest.IssuerURL+q.Path, s.Clock.Now())
+				if token != "" {
+					claims = dpoptest.WithToken(claims, token)
+				}
+				return key.Proof(s.T, claims)
+			}
+			return q
+		}
+		var tokens apitest.Tokens
+		s.Do(prove(s.CodeRequest(c, quiet(s).Code(u, c)), "")).Want(200, "").JSON(&tokens)
+		s.Do(prove(s.RefreshRequest(c, tokens.Refresh), "")).Want(200, "").JSON(&tokens)
+		by := http.Header{"Authorization": {"DPoP " + tokens.Access}}
+		s.Do(prove(apitest.Request{Path: "/oauth2/userinfo", Header: by}, tokens.Access)).Want(200, "")
 	}},
 	{"a confidential client", nil, func(s *apitest.Server, name string) {
 		u := quiet(s).Operated(name+"@example.test", true)

@@ -3,12 +3,15 @@ package discovery_test
 import (
 	"cmp"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/dpop"
+	"github.com/signet-id/signet/internal/dpop/dpoptest"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
@@ -107,6 +110,18 @@ var tries = map[string]func(*world){
 		p := w.b.Open("/oauth2/authorize?" + url.Values{"client_id": {c.ID}, "request_uri": {w.Secret(pushed.URI)}}.Encode())
 		w.TokensOf(c, p.WantPage(200, "consent-approve").Submit("consent-approve", nil))
 	}),
+	"dpop_signing_alg_values_supported": func(w *world) {
+		if listed := w.list("dpop_signing_alg_values_supported"); !slices.Equal(listed, dpop.Algorithms) { // package dpop tries each
+			w.T.Errorf("it lists %q", listed)
+		}
+		key, c := dpoptest.NewKey(w.T), w.client(userstore.Client{})
+		q := w.Authenticated(c, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}})
+		q.Header = http.Header{"Dpop": {key.Proof(w.T, dpoptest.For("POST", w.m["token_endpoint"].(string), w.Clock.Now()))}}
+		var tokens apitest.Tokens
+		if w.Do(q).Want(200, "").JSON(&tokens); tokens.Type != "DPoP" {
+			w.T.Errorf("token_type %s", tokens.Type)
+		}
+	},
 	"require_pushed_authorization_requests": func(w *world) {
 		if w.m["require_pushed_authorization_requests"] != false { // of which all other logins here are the proof
 			w.T.Error("it is not false")

@@ -105,7 +105,7 @@ func TestDocumentsOfAHostileHost(t *testing.T) {
 		{"a script as redirect URI", apitest.Document(with("redirect_uris", []string{"javascript:alert(1)"})), "redirect_uris"},
 		{"plain http as redirect URI", apitest.Document(with("redirect_uris", []string{"http://editor.test/cb"})), "redirect_uris"},
 		{"a name that turns around", apitest.Document(with("client_name", "E\u202eroti")), "client_name"},
-		{"tokens that are bound", apitest.Document(with("dpop_bound_access_tokens", true)), "metadata"},
+		{"tokens that are bound to a certificate", apitest.Document(with("tls_client_certificate_bound_access_tokens", true)), "metadata"},
 		{"encryption", apitest.Document(with("id_token_encrypted_response_alg", "RSA-OAEP-256")), "metadata"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -112,9 +112,13 @@ var otherWays = map[string]string{
 	"internal/mail/smtp.go":          "the operator's mail server",
 	"internal/inspect/issuer.go":     "the key set of this very store, without a connection",
 	"userstore/sqlstore/postgres.go": "the operator's database",
+	"internal/demo/stream.go":        "the demo's own API, on loopback",
 	"cmd/signet/breach.go":           "the operator's list of passwords",
 	"cmd/signet/healthcheck.go":      "the server itself",
 	"cmd/signet/token_keys.go":       "an issuer that the operator names on the command line",
+	"internal/doctor/http.go":        "issuers and resource servers that the operator names on the command line",
+	"internal/doctor/issuer.go":      "the client of http.go, and one of a test",
+	"internal/doctor/resource.go":    "the same",
 }
 
 // connects are the names that lead out of the process.

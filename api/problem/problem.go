@@ -65,6 +65,8 @@ const (
 	OtherBrowser        Code = "other_browser"
 	CookiesOff          Code = "cookies_off"
 	CSRF                Code = "csrf"
+	InvalidDPoPProof    Code = "invalid_dpop_proof"
+	UseDPoPNonce        Code = "use_dpop_nonce"
 	UserAlreadyExists   Code = "user_already_exists"
 	Conflict            Code = "conflict"
 	LastAdmin           Code = "last_admin"
@@ -142,6 +144,16 @@ var kinds = map[Code]Kind{
 		Status: 401, Title: "A recent proof is needed",
 		Detail: "Send the account's password as current_password, or a proof from /v1/profile/prove as proof.",
 		Bearer: "insufficient_user_authentication",
+	},
+	InvalidDPoPProof: {
+		Status: 401, Title: "The DPoP proof is not valid",
+		Detail: "Send a DPoP proof that is made for this request alone, and compare the clocks.",
+		Bearer: "invalid_dpop_proof",
+	},
+	UseDPoPNonce: {
+		Status: 401, Title: "The DPoP proof needs a nonce",
+		Detail: "Make a new DPoP proof with the nonce in the header DPoP-Nonce of this answer.",
+		Bearer: "use_dpop_nonce",
 	},
 	MailCodeRequired: {
 		Status: 401, Title: "A code from the mailbox is needed",
@@ -333,7 +345,10 @@ type Problem struct {
 	Stack string      // of a panic, for the log only
 	// Handle is of a pending request that has expired: the page leads back to its app.
 	Handle string
-	Abort  bool // cut the connection: an answer is already half sent
+	// Resource says that the request presents an access token, or should: the answer is that of a
+	// resource, and names the schemes by which a token can come.
+	Resource bool
+	Abort    bool // cut the connection: an answer is already half sent
 }
 
 // Kind is what is the same for every problem of the code.
@@ -399,6 +414,9 @@ var issuerCodes = map[issuer.Code]Code{
 	issuer.InvalidRedirectURI:   InvalidRedirectURI,
 	issuer.RequestFinished:      RequestFinished,
 	issuer.InvalidRequestURI:    RequestExpired, // which most often it is, and what to do is the same
+
+	issuer.InvalidDPoPProof: InvalidDPoPProof,
+	issuer.UseDPoPNonce:     UseDPoPNonce,
 
 	// Of a pushed request, and only ever said in OAuth's words.
 	issuer.UnsupportedResponseType: InvalidRequest,
@@ -489,7 +507,7 @@ func From(err error) *Problem {
 		if c, ok := issuerCodes[issued.Code]; ok {
 			p = New(c, issued.Description)
 		}
-		p.Fault = issued.Fault
+		p.Fault, p.Resource = issued.Fault, issued.Resource
 		p.Said, p.Step, p.RecoveryCodes = issued.Code, issued.Step, issued.RecoveryCodes
 	case errors.As(err, &exists) && exists.Field == "credential":
 		p = New(PasskeyExists, "")

@@ -19,7 +19,8 @@ func (h *Handlers) Push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pushed, err := h.Issuer.Push(r.Context(), auth, issuer.ReadAuthorizationRequest(p))
+	h.setNonce(w, r)
+	pushed, err := h.Issuer.Push(r.Context(), auth, issuer.ReadAuthorizationRequest(p), r.Header["Dpop"])
 	if err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func TestUserinfo(t *testing.T) {
 			"nothing": {apitest.Request{}, 401, "invalid_token"},
 			"nothing in a form": {apitest.Request{Method: "POST", Form: url.Values{"access_token": {""}}}, 401,
 				"invalid_token"},
-			"another scheme": {apitest.Request{Header: http.Header{"Authorization": {"DPoP " + tokens.Access}}},
+			"another scheme": {apitest.Request{Header: http.Header{"Authorization": {"Digest " + tokens.Access}}},
 				401, "invalid_token"},
 			"J-13 an ID token": {apitest.Request{Token: tokens.ID}, 401, "invalid_token"},
 			"a refresh token":  {apitest.Request{Token: tokens.Refresh}, 401, "invalid_token"},

@@ -8,10 +8,28 @@ import (
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/dpop/dpoptest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/registration"
 )
+
+// TestAClientRegistersForBoundTokens: dpop_bound_access_tokens of RFC 9449 section 5.2.
+func TestAClientRegistersForBoundTokens(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		c := take(s, register(s, shop().With("dpop_bound_access_tokens", true), "").Want(201, ""))
+		if c.Fields["dpop_bound_access_tokens"] != true {
+			t.Errorf("registered %v", c.Fields)
+		}
+		code := s.Code(s.SignUp("alice"), c.Client)
+		s.Do(s.CodeRequest(c.Client, code)).Want(400, "invalid_dpop_proof")
+		key, q := dpoptest.NewKey(t), s.CodeRequest(c.Client, code)
+		q.Proof = func() string {
+			return key.Proof(t, dpoptest.For("POST", apitest.IssuerURL+"/oauth2/token", s.Clock.Now()))
+		}
+		s.Do(q).Want(200, "")
+	}, mode(issuer.RegistrationOpen))
+}
 
 // TestRegistration follows a client from its registration to tokens, and to its end.
 func TestRegistration(t *testing.T) {
@@ -238,7 +256,8 @@ func refusals() []refused {
 		{"ID tokens without a signature", shop().With("id_token_signed_response_alg", "none"), meta},
 		{"ID tokens by the secret", shop().With("id_token_signed_response_alg", "HS256"), meta},
 		{"encrypted ID tokens", shop().With("id_token_encrypted_response_alg", "RSA-OAEP"), meta},
-		{"access tokens bound to a key", shop().With("dpop_bound_access_tokens", true), meta},
+		{"access tokens bound to a certificate", shop().With("tls_client_certificate_bound_access_tokens", true), meta},
+		{"access tokens bound to something", shop().With("dpop_bound_access_tokens", "yes"), meta},
 		{"only scopes that it cannot have", shop().With("scope", "admin orders:read"), meta},
 		{"a scope with a quote", shop().With("scope", `openid "x"`), meta},
 		{"an unknown kind of app", shop().With("application_type", "browser"), meta},

@@ -80,7 +80,7 @@ func TestRegistrationKeepsWhatIsUsable(t *testing.T) {
 				// What a client relies on is refused, not left out.
 				register(s, editors().With("grant_types", list("authorization_code", "client_credentials")), "").Want(400, "invalid_client_metadata")
 				register(s, editors().With("token_endpoint_auth_method", "tls_client_auth"), "").Want(400, "invalid_client_metadata")
-				register(s, editors().With("dpop_bound_access_tokens", true), "").Want(400, "invalid_client_metadata")
+				register(s, editors().With("tls_client_certificate_bound_access_tokens", true), "").Want(400, "invalid_client_metadata")
 				register(s, editors().With("scope", "admin claudeai"), "").Want(400, "invalid_client_metadata")
 			})
 		})

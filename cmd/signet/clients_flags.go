@@ -74,6 +74,7 @@ var boolFlags = []struct {
 }{
 	{"require-signed-request-object", "require_signed_request_object", "its authorization requests count only as signed request objects", func(c *userstore.Client) *bool { return &c.RequireSignedRequestObject }},
 	{"require-pushed", "require_pushed_authorization_requests", "its authorization requests have to be pushed first (RFC 9126)", func(c *userstore.Client) *bool { return &c.RequirePushed }},
+	{"dpop-bound", "dpop_bound_access_tokens", "it gets only access tokens that are bound to its key (DPoP, RFC 9449)", func(c *userstore.Client) *bool { return &c.DPoPBoundAccessTokens }},
 	{"backchannel-logout-session-required", "backchannel_logout_session_required", "it needs sid in logout tokens, which ours always have", func(c *userstore.Client) *bool { return &c.BackchannelLogoutSessionRequired }},
 	{"frontchannel-logout-session-required", "frontchannel_logout_session_required", "its frontchannel-logout-uri gets iss and sid", func(c *userstore.Client) *bool { return &c.FrontchannelLogoutSessionRequired }},
 	{"id-token-claims", "id_token_claims", "put the claims of granted scopes into its ID tokens, for an app that does not ask userinfo", func(c *userstore.Client) *bool { return &c.IDTokenClaims }},

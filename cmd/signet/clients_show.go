@@ -118,6 +118,9 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	if c.RequirePushed {
 		rows = append(rows, []string{"authorization", "pushed requests only"})
 	}
+	if c.DPoPBoundAccessTokens {
+		rows = append(rows, []string{"access tokens", "bound to its key (DPoP)"})
+	}
 	if c.IDTokenClaims {
 		rows = append(rows, []string{"claims", "also in its ID tokens"})
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -30,11 +31,13 @@ type app struct {
 	loaded     *configs.Config // set by the first load
 	asJSON     bool
 	wide       bool // lists may be wider than a terminal
+
+	serving func(net.Addr) // called once a server listens, in the place of its welcome; nil: nobody waits
 }
 
 func (a *app) root() *cobra.Command {
 	root := group("signet", "Signs people up, logs them in and issues tokens that anybody can verify",
-		a.serveCommand(), a.migrateCommand(), a.usersCommand(), a.clientsCommand(), a.auditCommand(), a.mailCommand(), a.keysCommand(), a.tokenCommand(),
+		a.serveCommand(), a.demoCommand(), a.migrateCommand(), a.usersCommand(), a.clientsCommand(), a.auditCommand(), a.mailCommand(), a.keysCommand(), a.grantsCommand(), a.tokenCommand(), a.doctorCommand(),
 		a.backupCommand(), a.restoreCommand(), a.recoverCommand(),
 		a.configCommand(), a.healthcheckCommand(), a.versionCommand())
 	root.Long = `Signet signs people up, logs them in and issues tokens that anybody can verify.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +17,7 @@ import (
 
 func (a *app) keysCommand() *cobra.Command {
 	return group("keys", "Show, rotate and revoke signing keys",
-		a.keysList(), a.keysRotate(), a.keysRevoke(), a.keysRewrap(), a.keysNewKEK(), a.keysExport())
+		a.keysList(), a.keysRotate(), a.keysRevoke(), a.keysRewrap(), a.keysNewKEK(), a.keysExport(), a.keysBundle())
 }
 
 func (a *app) keysList() *cobra.Command {
@@ -158,6 +159,47 @@ answers. There is no command that prints a private key.`,
 			})
 		}),
 	}
+}
+
+func (a *app) keysBundle() *cobra.Command {
+	var validFor time.Duration
+	var alg string
+	cmd := &cobra.Command{
+		Use:   "bundle",
+		Short: "Print the published public keys, signed, for resource servers without network",
+		Long: `Print the published public keys as a JWT that one of them signed: for resource servers
+that cannot fetch the key set. Bring it there by a way that you trust, and make another
+one before it expires. Until then they accept tokens of every key in it, so a bundle that
+lasts long is a revocation that comes late.
+
+A bundle does not outlast the instant at which a key that it lacks may begin to sign. After
+signet keys rotate or revoke, make another one.`,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context, _ []string) error {
+			c, err := a.load(nil)
+			if err != nil {
+				return err
+			}
+			return a.withKeys(ctx, true, func(m *keys.Manager) error {
+				b, err := m.Bundle(ctx, c.IssuerURL(""), alg, validFor)
+				if err != nil {
+					return err
+				}
+				if b.Expiry.Before(b.IssuedAt.Add(validFor)) {
+					fmt.Fprintf(a.err, "signet: NOTICE: The bundle expires on %s: from then on a key that it lacks may sign.\n",
+						b.Expiry.UTC().Format("2006-01-02 15:04:05 UTC"))
+				}
+				if a.asJSON {
+					return a.printJSON(b)
+				}
+				_, err = fmt.Fprintln(a.out, b.Text)
+				return err
+			})
+		}),
+	}
+	cmd.Flags().DurationVar(&validFor, "valid-for", 7*24*time.Hour, "how long it is good, a `time` such as 24h or 168h")
+	cmd.Flags().StringVar(&alg, "alg", "", "sign with the key of this `algorithm` (default: the first of keys.algorithms)")
+	return cmd
 }
 
 // withKeys runs fn with a key manager that is not started: the manager's commands read the store

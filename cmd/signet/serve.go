@@ -31,7 +31,8 @@ import (
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	var migrate bool
+	var o serveOptions
+	var test, untilEOF bool
 	flags := map[string]*string{} // key → text
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -45,10 +46,16 @@ is "signet migrate up"'s affair, or --migrate's, and the key-encryption key is g
 SIGTERM ends it: /readyz says no at once, connections are still accepted for
 http.drain_notice (5 seconds), requests that are under way are finished, and after at
 most 10 seconds more it exits. SIGINT (Ctrl-C) does the same, but does not wait when no
-connection is open. A second signal ends it at once.`,
+connection is open. A second signal ends it at once.
+
+With --test it is an issuer for the tests of other programs: on loopback only, with a
+database that is removed at the end, and with a second address, printed as one line of
+JSON, by which a test moves the clock, makes any token, rotates and revokes.`,
 		Args: cobra.NoArgs,
 	}
-	cmd.Flags().BoolVar(&migrate, "migrate", false, "bring the schema up to date before serving (the embedded database always is)")
+	cmd.Flags().BoolVar(&o.migrate, "migrate", false, "bring the schema up to date before serving (the embedded database always is)")
+	cmd.Flags().BoolVar(&test, "test", false, "be an issuer for tests: on loopback, with a temporary database, controlled by the test")
+	cmd.Flags().BoolVar(&untilEOF, "until-eof", false, "with --test: end when standard input ends, so when the program that started it does")
 	for _, f := range []struct{ key, name, usage string }{
 		{"listen", "listen", "listen on this `address` (default 127.0.0.1:8080)"},
 		{"issuer", "issuer", "the `URL` under which clients reach this server (default http://localhost and the port)"},
@@ -68,17 +75,28 @@ connection is open. A second signal ends it at once.`,
 		}
 		return action(func(ctx context.Context, _ []string) error {
 			c, err := a.load(values)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case test:
+				return a.serveForTests(ctx, c, untilEOF)
+			case untilEOF:
+				return misusef("--until-eof is for an issuer for tests; give --test as well")
 			}
-			return a.serve(ctx, c, migrate)
+			return a.serve(ctx, c, o)
 		})(cmd, args)
 	}
 	return cmd
 }
 
+// serveOptions are what the command line says beside the configuration.
+type serveOptions struct {
+	migrate bool
+	test    *forTests // nil: the server is for people
+}
+
 // serve is the composition root. It returns when ctx has ended and all running work is finished.
-func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
+func (a *app) serve(ctx context.Context, c configs.Config, o serveOptions) error {
 	// A reader of our output that goes away must not end the server: by default a Go program dies
 	// of SIGPIPE on standard output and standard error.
 	signal.Ignore(syscall.SIGPIPE)
@@ -97,7 +115,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	if err != nil {
 		return err
 	}
-	db, keks, fresh, err := a.openForServing(ctx, c, migrate, log)
+	db, keks, fresh, err := a.openForServing(ctx, c, o.migrate, log)
 	if err != nil {
 		return err
 	}
@@ -120,7 +138,12 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		TypesToSign:    issuer.TokenTypes,
 		AlgorithmInUse: registeredFor(db),
 	}
-	if err := manager.Start(ctx); err != nil {
+	var store server.Store = db
+	start := manager.Start
+	if o.test != nil {
+		store, start = o.test.store(db), o.test.starting(manager)
+	}
+	if err := start(ctx); err != nil {
 		return fmt.Errorf("start the signing keys: %w", err)
 	}
 
@@ -189,7 +212,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		TracesOfProxies: c.Traces.FromProxies,
 	}
 	parts := server.Parts{
-		Store:      db,
+		Store:      store,
 		Keys:       manager,
 		Hasher:     hasher,
 		Pages:      pages,
@@ -213,6 +236,9 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Clients:    clientSettings(c, sectorsBy(fetcher)),
 		API:        endpoints,
 	}
+	if c.StatusLists.Enabled {
+		parts.Status = &issuer.StatusLists{}
+	}
 	if recorder != nil {
 		parts.Traces = recorder
 	}
@@ -234,6 +260,9 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer closeMetrics()
 
 	running.Go(func() { manager.Run(background) })
+	if parts.Status != nil {
+		running.Go(func() { parts.Status.Run(background) })
+	}
 	// A server that stops claims no more messages and logouts, and finishes those that it is sending.
 	sending, stopSending := context.WithCancel(ctx)
 	defer stopSending()
@@ -253,7 +282,15 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		log.Warn("the issuer is "+iss.URL+", which other machines cannot reach; set issuer to the URL that they use", "listen", listener.Addr().String())
 	}
 	notifySupervisor(a.env, "READY=1", log)
-	if fresh {
+	if o.test != nil {
+		endControl, err := o.test.control(a, parts, log)
+		if err != nil {
+			return err
+		}
+		defer endControl()
+	} else if a.serving != nil {
+		a.serving(listener.Addr())
+	} else if fresh {
 		lines.waitUntilWritten()
 		a.welcome(c, localURL(c, listener.Addr()))
 	}

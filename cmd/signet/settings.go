@@ -50,6 +50,7 @@ func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 		Claims:          claims(c),
 		RequirePKCE:     c.OAuth.RequirePKCE,
 		RequirePushed:   c.OAuth.RequirePushed,
+		DPoPNonces:      c.OAuth.DPoPNonce,
 		ResponseTypes:   c.OAuth.Types(),
 		UILocales:       c.Pages.Languages,
 		Registration:    c.OAuth.Registration,

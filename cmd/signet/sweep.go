@@ -74,6 +74,7 @@ func allKinds(db userstore.Store, retention time.Duration, log *slog.Logger) []*
 		{name: "spent_handles_and_trusted_browsers", remove: db.RemoveSpentHandles},
 		{name: "unused_clients", remove: removeUnusedClients(db, log)},
 		{name: "registration_tokens", remove: db.RemoveRegistrationTokens},
+		{name: "status_places", remove: db.RemovePlaces},
 	}
 	for _, k := range kinds {
 		k.batch = firstBatch

@@ -56,6 +56,10 @@ func (s sweeping) RemoveExpiredAppSessions(context.Context, time.Time, int) (int
 	return s.note("RemoveExpiredAppSessions")
 }
 
+func (s sweeping) RemovePlaces(context.Context, time.Time, int) (int, error) {
+	return s.note("RemovePlaces")
+}
+
 func (s sweeping) TendEventMonths(_ context.Context, _, before time.Time) (time.Time, error) {
 	_, _ = s.note("TendEventMonths")
 	return before, nil

@@ -150,7 +150,16 @@ func TestInspectSaysWhatWouldHappen(t *testing.T) {
 	}{
 		{"an access token", "at+jwt", in.access(in.grant), nil, ""},
 		{"one that is bound to a key", "at+jwt", in.access(in.grant), map[string]any{"cnf": map[string]any{"jkt": "x"}},
-			"✗  cnf"},
+			"bound to the key with this thumbprint"},
+		{"one that is bound in another way", "at+jwt", in.access(in.grant),
+			map[string]any{"cnf": map[string]any{"x5t#S256": "x"}}, "✗  cnf"},
+		{"one that is bound in two ways", "at+jwt", in.access(in.grant),
+			map[string]any{"cnf": map[string]any{"jkt": "x", "x5t#S256": "x"}}, "✗  cnf"},
+		{"one that is bound to a text", "at+jwt", in.access(in.grant), map[string]any{"cnf": "jkt"}, "✗  cnf"},
+		{"one with a status that leads nowhere", "at+jwt", in.access(in.grant), map[string]any{"status": map[string]any{}},
+			"✗  status"},
+		{"one with a status list's index below zero", "at+jwt", in.access(in.grant), map[string]any{"status": map[string]any{
+			"status_list": map[string]any{"uri": "https://id.example.com/1", "idx": -1}}}, "✗  status"},
 		{"one of tomorrow", "at+jwt", in.access(in.grant), map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}, "✗  nbf"},
 		{"one with nbf in the past", "at+jwt", in.access(in.grant), map[string]any{"nbf": time.Now().Add(-time.Hour).Unix()},
 			""},
@@ -196,6 +205,13 @@ func TestInspectSaysWhatWouldHappen(t *testing.T) {
 			}
 		})
 	}
+	t.Run("where the status is said", func(t *testing.T) {
+		_, out := in.inspected(t, in.sign(t, "at+jwt", in.access(in.grant), map[string]any{"status": map[string]any{
+			"status_list": map[string]any{"uri": "https://id.example.com/1", "idx": 5}}}))
+		if !strings.Contains(out, "status_list uri https://id.example.com/1 idx 5") || strings.Contains(out, "✗  status") {
+			t.Errorf("%s", out)
+		}
+	})
 	t.Run("it changed nothing", func(t *testing.T) {
 		for _, g := range []userstore.Grant{in.grant, ahead, replayed, partner} {
 			if view, err := in.db.GrantByID(t.Context(), g.ID); err != nil || !view.Grant.RevokedAt.IsZero() {

@@ -87,6 +87,7 @@ const (
 
 	SessionRevoked  Name = "session_revoked" // by logout, or from another session
 	SessionsRevoked Name = "sessions_revoked"
+	GrantsRevoked   Name = "grants_revoked" // all of them, of everybody
 
 	RefreshReplayed Name = "refresh_replay"   // the grant is revoked
 	RefreshLate     Name = "refresh_late"     // answered all the same

@@ -9,7 +9,7 @@ var Names = []Name{
 	BrowserTrusted, BrowserTrustEnded,
 	UsersExported,
 	LoginSucceeded, LoginFailed, RateLimited, SignupRefused, AdminRefused,
-	SessionRevoked, SessionsRevoked,
+	SessionRevoked, SessionsRevoked, GrantsRevoked,
 	RefreshReplayed, RefreshLate, GenerationAhead,
 	ClientCreated, ClientUpdated, ClientDeleted, ClientSecretRotated, ClientAuthFailed,
 	RegistrationTokenCreated, RegistrationTokenRevoked,

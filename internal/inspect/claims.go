@@ -42,7 +42,7 @@ func (i *inspection) signature(token *jose.Token) {
 // claimNames are the claims that readers of each kind of token use. A lax reader would take a
 // member that differs from one of them only in case for the same claim.
 var claimNames = map[string][]string{
-	kindAccess: {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf"},
+	kindAccess: {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf", "status"},
 	kindID:     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "c_hash", "sid"},
 	// The issuer reads its own refresh tokens and refuses other members.
 	KindRefresh: {"iss", "aud", "client_id", "grant", "gen", "jti", "iat", "exp"},
@@ -159,9 +159,56 @@ func (i *inspection) subject() {
 	if value := i.text("c_hash"); value != "" {
 		i.note("c_hash", value, "names the authorization code that came with it; only with that can it be checked")
 	}
-	if i.Kind == kindAccess && i.Claims["cnf"] != nil {
-		i.refuse("cnf", "", "the token is bound to a key, and neither Signet nor its verifier can check the proof of it yet")
+	if i.Kind == kindAccess {
+		i.confirmation()
+		i.status()
 	}
+}
+
+// confirmation says to which key the token is bound (RFC 7800 section 3.1, RFC 9449 section 6.1). The
+// proof of the key comes with each request and not with the token.
+func (i *inspection) confirmation() {
+	if i.Claims["cnf"] == nil {
+		return
+	}
+	names, ok := i.members("cnf")
+	thumbprint := ""
+	if ok {
+		_ = json.Unmarshal(names["jkt"], &thumbprint)
+	}
+	switch {
+	case !ok || len(names) == 0:
+		i.refuse("cnf", "", "is no object, so that it names no key")
+	case thumbprint != "" && len(names) == 1:
+		i.cannotTell("cnf", "jkt "+thumbprint, "bound to the key with this thumbprint: it is accepted with a DPoP proof of that key only, which cannot be checked here")
+	default:
+		i.refuse("cnf", strings.Join(slices.Sorted(maps.Keys(names)), " "), "bound to a key in a way that Signet does not know; it knows jkt alone (DPoP)")
+	}
+}
+
+// status says where the token's revocation can be looked up (Token Status List). What is there now is
+// not asked: with the store at hand, the line session says it.
+func (i *inspection) status() {
+	if i.Claims["status"] == nil {
+		return
+	}
+	names, ok := i.members("status")
+	var list struct {
+		URI   string `json:"uri"`
+		Index *int64 `json:"idx"`
+	}
+	switch {
+	case !ok || json.Unmarshal(names["status_list"], &list) != nil || list.URI == "" || list.Index == nil || *list.Index < 0:
+		i.refuse("status", strings.Join(slices.Sorted(maps.Keys(names)), " "), "has no status_list with uri and idx, so that its revocation cannot be looked up")
+	default:
+		i.note("status", fmt.Sprintf("status_list uri %s idx %d", list.URI, *list.Index), "where verifiers see whether it is revoked; not asked here")
+	}
+}
+
+// members returns the members of a claim that is an object.
+func (i *inspection) members(name string) (m map[string]json.RawMessage, ok bool) {
+	raw := i.Claims[name]
+	return m, len(raw) > 0 && raw[0] == '{' && json.Unmarshal(raw, &m) == nil
 }
 
 // text returns a claim for people: a text as it is, a list joined by spaces, anything else as JSON.

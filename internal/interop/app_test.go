@@ -22,9 +22,10 @@ func (d *document) appAddress(t *testing.T) []string {
 	d.origin = "http://localhost:" + port
 	return []string{
 		"localhost:3000", "localhost:" + port, "localhost%3A3000", "localhost%3A" + port,
-		"listen(3000,", "listen(" + port + ",", "port: 3000", "port: " + port, "<VirtualHost *:3000>",
+		"listen(3000,", "listen(" + port + ",", "port: 3000", "port: " + port, "port=3000", "port=" + port,
+		"<VirtualHost *:3000>",
 		"<VirtualHost *:" + port + ">",
-		"/var/www/html", filepath.Join(d.dir, "www"),
+		`"localhost", 3000`, `"localhost", ` + port, "/var/www/html", filepath.Join(d.dir, "www"),
 	}
 }
 
@@ -68,7 +69,7 @@ func (d *document) app(t *testing.T, where, info, text string) {
 		command = "exec python3 -m http.server --bind localhost --directory " + folder + " " +
 			d.origin[strings.LastIndexByte(d.origin, ':')+1:]
 	case "apache app":
-		command = d.apache(t, text)
+		command = d.apache(t, text, "auth_openidc", "include")
 	case "sh app":
 		command = text
 	default:
@@ -100,13 +101,12 @@ DirectoryIndex index.html
 Include "%[1]s/site.conf"
 `
 
-// apache writes a configuration around the document's, and returns the command that runs it in the
-// foreground.
-func (d *document) apache(t *testing.T, site string) string {
+// apache writes a configuration around the document's, with the modules that it needs, and returns the
+// command that runs it in the foreground.
+func (d *document) apache(t *testing.T, site string, more ...string) string {
 	t.Helper()
 	var modules strings.Builder
-	for _, name := range []string{"mpm_event", "authn_core", "authz_core", "authz_user", "alias", "dir", "mime", "include",
-		"auth_openidc"} {
+	for _, name := range append([]string{"mpm_event", "authn_core", "authz_core", "authz_user", "alias", "dir", "mime"}, more...) {
 		fmt.Fprintf(&modules, "LoadModule %s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", name)
 	}
 	user := ""

@@ -10,7 +10,11 @@
 //	{"reload": true}                                  →  {} (its key cache had expired)
 //
 // Other verifiers (node/takes.js, python/takes.py) are asked once whether they accept a token of
-// each algorithm, to check what docs/products.md says about them.
+// each algorithm, to check what docs/resource-servers/compatibility.md says about them.
+//
+// Resource servers: `signet doctor` examines small ones behind jose, express-oauth2-jwt-bearer,
+// express-jwt (node/resource_server.js) and PyJWT (python/resource_server.py). A test in Python has
+// `signet serve --test` as its issuer (python/test_issuer.py).
 //
 // Relying parties: openid-client, oauth4webapi (node), go-oidc with x/oauth2 (goclient), Authlib
 // (python) and oidc-client-ts (node, in Chromium) log a person in and out, and do everything else
@@ -55,6 +59,12 @@
 // Products: docs/products has whole set-ups, which are run like the other documents. The ones that
 // take minutes to build are behind the build tag more (`make interop-more`): oauth2-proxy and the
 // authenticator of Kubernetes, each in a module of its own, and a Spring Boot app.
+//
+// Resource servers: docs/resource-servers has whole programs, which are run like the other documents.
+// At the issuer's address stands a mint, which publishes keys of its own beside Signet's. With them it
+// signs the hostile and the honest tokens that every program is sent (resource_servers_test.go).
+// axum's crates are pinned by axum/Cargo.lock. `make measure-caches` measures how long the programs and
+// the usual libraries (node/caches.js, python/caches.py) take a key that was revoked.
 //
 // Everything here is behind the build tag interop, because it needs more than Go;
 // `make interop` installs the foreign libraries and runs it. A missing

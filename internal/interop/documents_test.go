@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +38,9 @@ import (
 //	js login, python login
 //	                like run; the user Ada opens the addresses that it prints behind "Open", and
 //	                logs in there: see login_document_test.go
+//	sh api, apache api
+//	                a resource server at localhost:3000, which hostile and honest tokens are sent to:
+//	                see resource_servers_test.go
 //	js app, go app, html app, apache app, sh app
 //	                a whole app at localhost:3000, in which a person logs in and out: see app_test.go
 //	… file NAME     written to the folder, for an app that has several files
@@ -57,8 +61,13 @@ var documents = []documentOn{
 	{"docs/operators.md", sqlite},
 	{"docs/pages.md", sqlite},
 	{"docs/products/django.md", postgres},
-	{"docs/products/kubernetes.md", sqlite},
 	{"docs/resource-servers.md", sqlite},
+	{"docs/resource-servers/apache.md", sqlite},
+	{"docs/resource-servers/django.md", sqlite},
+	{"docs/resource-servers/express.md", sqlite},
+	{"docs/resource-servers/fastapi.md", sqlite},
+	{"docs/resource-servers/fastify.md", sqlite},
+	{"docs/resource-servers/kubernetes.md", sqlite},
 }
 
 type documentOn struct{ name, store string }
@@ -74,7 +83,7 @@ func runDocuments(t *testing.T, documents []documentOn, programs ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chromium := browser.Start(t)
+	chromium := sync.OnceValue(func() *browser.Browser { return browser.Start(t) })
 	for _, on := range documents {
 		name := on.name
 		t.Run(name+" on "+on.store, func(t *testing.T) {
@@ -85,7 +94,7 @@ func runDocuments(t *testing.T, documents []documentOn, programs ...string) {
 			}
 			d := open(t, root, string(text), on.store, programs...)
 			var printed string
-			person := sync.OnceValue(func() *browser.Tab { return chromium.Tab(t) })
+			person := sync.OnceValue(func() *browser.Tab { return chromium().Tab(t) })
 			for _, b := range blocks(string(text)) {
 				where := fmt.Sprintf("%s:%d (%s)", name, b.line, b.info)
 				b.text = d.localize(b.text)
@@ -105,6 +114,10 @@ func runDocuments(t *testing.T, documents []documentOn, programs ...string) {
 					if b.info == "go run" {
 						printed = d.bash(t, where, program)
 					}
+				case b.info == "sh api":
+					d.api(t, where, name, b.text)
+				case b.info == "apache api":
+					d.api(t, where, name, d.apache(t, b.text, "headers", "oauth2")+"\n")
 				case b.info == "sh beside":
 					d.serveBeside(t, where, b.text)
 				case b.info == "js run" || b.info == "js login":
@@ -121,7 +134,7 @@ func runDocuments(t *testing.T, documents []documentOn, programs ...string) {
 				case strings.HasSuffix(b.info, " app"):
 					for _, text := range variants(b) {
 						d.app(t, where, b.info, text)
-						visit(t, chromium.Tab(t), d.origin)
+						visit(t, chromium().Tab(t), d.origin)
 						d.received(t, where, text)
 					}
 				case b.info == "yaml config":
@@ -185,6 +198,7 @@ const patientCurl = `curl() {
 type document struct {
 	root, dir string
 	listen    string
+	mint      *mint // at the issuer's address, in documents with a resource server
 	replace   *strings.Replacer
 	in        *bufio.Writer
 	out       *bufio.Scanner
@@ -201,7 +215,12 @@ func open(t *testing.T, root, text, store string, programs ...string) *document 
 	t.Helper()
 	d := &document{root: root, dir: t.TempDir(), listen: testport.Address(t)}
 	_, port, _ := net.SplitHostPort(d.listen)
-	replace := append([]string{"localhost:8080", "localhost:" + port}, d.appAddress(t)...)
+	issuer := "http://localhost:" + port
+	if slices.ContainsFunc(blocks(text), func(b block) bool { return strings.HasSuffix(b.info, " api") }) {
+		d.mint = openMint(t, d.listen)
+		issuer = d.mint.issuer
+	}
+	replace := append([]string{"http://localhost:8080", issuer, "localhost:8080", "localhost:" + port}, d.appAddress(t)...)
 	replace = append(replace, d.besideAddress(t)...)
 	if strings.Contains(text, documentedPostgres) {
 		replace = append(replace, documentedPostgres, pgtest.URL(t))
@@ -248,6 +267,17 @@ func open(t *testing.T, root, text, store string, programs ...string) *document 
 		"SIGNET_HTTP_DRAIN_NOTICE=0s", "SIGNET_LISTEN="+d.listen, "SIGNET_METRICS_LISTEN="+testport.Address(t),
 		"PATH="+strings.Join([]string{filepath.Join(d.dir, "signet-path"),
 			filepath.Join(root, "internal/interop/python/.venv/bin"), os.Getenv("PATH")}, ":"))
+	if strings.Contains(text, "Cargo.toml") { // what it builds of is pinned, and built once
+		lock, err := os.ReadFile(filepath.Join(root, "internal/interop/axum/Cargo.lock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.write(t, "Cargo.lock", string(lock))
+		cmd.Env = append(cmd.Env, "CARGO_TARGET_DIR="+filepath.Join(root, "internal/interop/axum/target"))
+	}
+	if d.mint != nil {
+		cmd.Env = append(cmd.Env, "SIGNET_ISSUER="+d.mint.issuer)
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

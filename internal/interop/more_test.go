@@ -16,6 +16,10 @@ func TestMoreDocumentsAreTrue(t *testing.T) {
 	runDocuments(t, []documentOn{
 		{"docs/products/oauth2-proxy.md", postgres},
 		{"docs/products/spring.md", sqlite},
+		{"docs/resource-servers/axum.md", sqlite},
+		{"docs/resource-servers/nimbus.md", sqlite},
+		{"docs/resource-servers/oauth2-proxy.md", sqlite},
+		{"docs/resource-servers/spring.md", sqlite},
 	}, buildForeign(t, "oauth2proxy", "github.com/oauth2-proxy/oauth2-proxy/v7", "oauth2-proxy"))
 }
 

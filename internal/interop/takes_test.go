@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// docs/products.md lists which libraries accept access tokens of which algorithm. This test checks
+// docs/resource-servers/compatibility.md lists which libraries accept access tokens of which algorithm. This test checks
 // the list.
 func TestLibrariesTakeWhatTheDocumentSays(t *testing.T) {
 	s := start(t, `
@@ -83,25 +83,25 @@ resources:
 		}
 	}
 
-	text, err := os.ReadFile("../../docs/products.md")
+	text, err := os.ReadFile("../../docs/resource-servers/compatibility.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, table, found := strings.Cut(string(text), "| library | `at+jwt` with RS256 | with EdDSA |\n| --- | --- | --- |\n")
 	table, _, _ = strings.Cut(table, "\n\n")
 	if !found {
-		t.Fatal("docs/products.md has no table of libraries")
+		t.Fatal("docs/resource-servers/compatibility.md has no table of libraries")
 	}
 	documented := map[string]map[string]bool{}
 	for line := range strings.SplitSeq(table, "\n") {
 		cells := strings.Split(strings.Trim(line, "| "), " | ")
 		if len(cells) != 3 || !slices.Contains([]string{"yes", "no"}, cells[1]) ||
 			!slices.Contains([]string{"yes", "no"}, cells[2]) {
-			t.Fatalf("docs/products.md has a row %q", line)
+			t.Fatalf("docs/resource-servers/compatibility.md has a row %q", line)
 		}
 		documented[cells[0]] = map[string]bool{"RS256": cells[1] == "yes", "EdDSA": cells[2] == "yes"}
 	}
 	if !maps.EqualFunc(taken, documented, maps.Equal) {
-		t.Errorf("the libraries take\n%v, but docs/products.md says\n%v", taken, documented)
+		t.Errorf("the libraries take\n%v, but docs/resource-servers/compatibility.md says\n%v", taken, documented)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,20 +19,41 @@ type AccessClaims struct {
 	Audience, Scopes              []string
 	Expiry, IssuedAt, NotBefore   time.Time // NotBefore zero: no nbf
 
+	// KeyThumbprint is the thumbprint of the key that the token is bound to (cnf.jkt, RFC 9449 section 6.1);
+	// empty: whoever has the token may use it.
+	KeyThumbprint string
+
 	// Of a user; otherwise empty.
 	SessionID, ACR  string
 	AuthenticatedAt time.Time
 	AMR, Roles      []string
+
+	Status *Status // nil: no status claim
 }
 
-// ErrExpired means that the token was valid once.
-var ErrExpired = errors.New("the token has expired")
+// Status is the claim status: it names the place of the token in a token status list
+// (draft-ietf-oauth-status-list-21 section 6.1). Without a URI it names other mechanisms only.
+type Status struct {
+	URI   string
+	Index uint64
+}
+
+// What Check finds wrong. ErrExpired means that the token was valid once.
+var (
+	ErrOtherIssuer   = errors.New("the token is from another issuer")
+	ErrBoundToKey    = errors.New("the token is bound to a key (cnf) and came without the key's proof")
+	ErrOtherAudience = errors.New("the token is for another audience")
+	ErrNotYetValid   = errors.New("the token is not valid yet")
+	ErrIssuedLater   = fmt.Errorf("%w: it is issued in the future; compare the clocks", ErrNotYetValid)
+	ErrExpired       = errors.New("the token has expired")
+)
 
 // Expected holds the values that Check compares the claims with.
 type Expected struct {
 	Issuer      string
 	Audience    []string // the token must name one of them
 	AnyAudience bool     // any audience is accepted: for endpoints of the issuer that answer about the token itself
+	AnyKey      bool     // a token that is bound to a key is accepted: the caller asks for the key's proof, or for none
 	Now         time.Time
 	Skew        time.Duration // how far clocks may be off
 }
@@ -41,14 +63,16 @@ type Expected struct {
 func (t *AccessClaims) Check(e Expected) error {
 	switch {
 	case t.Issuer != e.Issuer:
-		return errors.New("the token is from another issuer")
+		return ErrOtherIssuer
 	case len(t.Audience) == 0,
 		!e.AnyAudience && !slices.ContainsFunc(t.Audience, func(aud string) bool { return slices.Contains(e.Audience, aud) }):
-		return errors.New("the token is for another audience")
+		return ErrOtherAudience
+	case t.KeyThumbprint != "" && !e.AnyKey:
+		return ErrBoundToKey
 	case t.IssuedAt.After(e.Now.Add(e.Skew)):
-		return errors.New("the token is issued in the future: compare the clocks")
+		return ErrIssuedLater
 	case t.NotBefore.After(e.Now.Add(e.Skew)):
-		return errors.New("the token is not valid yet")
+		return ErrNotYetValid
 	case !e.Now.Before(t.Expiry.Add(e.Skew)):
 		// RFC 7519 section 4.1.4: on or after exp it must not be accepted.
 		return ErrExpired
@@ -61,7 +85,7 @@ func (t *AccessClaims) Check(e Expected) error {
 
 // accessClaimNames are the claims that ReadAccessClaims reads. A laxer reader would take a member
 // that differs from one of them only in case for the same claim.
-var accessClaimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf"}
+var accessClaimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf", "status"}
 
 // ReadAccessClaims decodes a payload by hand, in one pass: with encoding/json the claims would cost
 // as much as half a signature. It checks the type of every claim, and the presence of the claims
@@ -135,10 +159,16 @@ func ReadAccessClaims(payload []byte) (AccessClaims, error) {
 			list("amr", value, &t.AMR)
 		case "roles":
 			list("roles", value, &t.Roles)
+		case "status":
+			var ok bool
+			if t.Status, ok = readStatus(value); !ok {
+				wrong("status", "a reference to a status list")
+			}
 		case "cnf":
-			// Only the holder of the key may use such a token (RFC 7800, RFC 9449), and proofs are
-			// not checked yet.
-			refuse("the token is bound to a key (cnf), whose proof cannot be checked here")
+			// Only the holder of the key may use such a token (RFC 7800).
+			if t.KeyThumbprint = confirmedKey(value); t.KeyThumbprint == "" {
+				refuse("the token is bound (cnf) in another way than to the thumbprint of a key, which cannot be checked here")
+			}
 		default:
 			for _, known := range accessClaimNames {
 				if len(known) <= len(name) && strings.EqualFold(known, string(name)) {
@@ -165,6 +195,48 @@ func ReadAccessClaims(payload []byte) (AccessClaims, error) {
 		}
 	}
 	return t, nil
+}
+
+// readStatus reads the claim status. The payload is known to be strict JSON.
+func readStatus(value []byte) (*Status, bool) {
+	if value[0] != '{' {
+		return nil, false
+	}
+	s, ok := &Status{}, true
+	_ = strictjson.Object(value, func(name, value []byte) {
+		if string(name) != "status_list" {
+			return
+		}
+		var index string
+		if value[0] == '{' {
+			_ = strictjson.Object(value, func(name, value []byte) {
+				switch string(name) {
+				case "uri":
+					s.URI, _ = strictjson.String(value)
+				case "idx":
+					index = string(value)
+				}
+			})
+		}
+		var err error
+		s.Index, err = strconv.ParseUint(index, 10, 63)
+		ok = err == nil && s.URI != ""
+	})
+	return s, ok
+}
+
+// confirmedKey returns the jkt of a cnf that holds nothing else; empty: cnf is something else.
+func confirmedKey(cnf []byte) string {
+	jkt, members := "", 0
+	err := strictjson.Object(cnf, func(name, value []byte) {
+		if members++; string(name) == "jkt" {
+			jkt, _ = strictjson.String(value)
+		}
+	})
+	if err != nil || members != 1 || !IsThumbprint(jkt) {
+		return ""
+	}
+	return jkt
 }
 
 // latestDate is the last second of the year 9999.

@@ -8,6 +8,7 @@
 //	access_claims.go  read and check the claims of an access token, once for issuer and verifier (RFC 9068)
 //	sign.go       sign, with prepared headers and the raw key
 //	jwk.go        JSON Web Keys and sets, public ones only (RFC 7517, RFC 7638)
+//	bundle.go     a signed set of keys, for verifiers without network
 //	seal.go       private keys at rest, as JWE (dir, A256GCM) and nothing else
 //
 // The JOSE library (jwx) reads and writes JWKs and does the JWE encryption; it only ever meets

@@ -2,6 +2,7 @@ package jose
 
 import (
 	"crypto"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,12 @@ func Thumbprint(pub crypto.PublicKey) (string, error) {
 		return "", fmt.Errorf("compute the key's thumbprint: %w", err)
 	}
 	return base64.RawURLEncoding.EncodeToString(sum), nil
+}
+
+// IsThumbprint reports whether text is spelled as Thumbprint spells.
+func IsThumbprint(text string) bool {
+	sum, err := decodeSegment(nil, []byte(text))
+	return err == nil && len(sum) == sha256.Size
 }
 
 // MarshalPublic writes the public JWK of a key with kid, alg and use=sig.
@@ -71,13 +78,24 @@ type fields struct {
 // keys whose use or alg is not for verifying. RFC 7517 allows a key without alg: it is then EdDSA
 // or ES256 by its curve, RS256 if it is RSA.
 func ParsePublic(data []byte) (PublicKey, error) {
+	return parsePublicFor("", data)
+}
+
+// parsePublicFor is ParsePublic of a key that has to be good for alg; empty: any algorithm will do.
+func parsePublicFor(wanted string, data []byte) (PublicKey, error) {
 	f, err := readFields(data)
 	if err != nil {
 		return PublicKey{}, err
 	}
+	if f.alg == "" {
+		f.alg = wanted
+	}
 	alg, err := f.algorithm()
 	if err != nil {
 		return PublicKey{}, err
+	}
+	if wanted != "" && alg != wanted {
+		return PublicKey{}, ErrWrongAlgorithm
 	}
 	pub, err := f.key()
 	if err != nil {

@@ -47,6 +47,7 @@ type Token struct {
 	Header  Header
 	Payload []byte // unverified until Verify returns nil
 
+	jwk       []byte // of the header, if the rules allow one
 	signed    []byte // header "." payload, as sent
 	signature []byte
 }
@@ -56,6 +57,12 @@ type Token struct {
 // header members, crit, alg none. Excess is refused before anything is decoded or allocated for it.
 func Parse(compact string) (*Token, error) { return parse(compact, ourRules) }
 
+// ParseStatusList is Parse for a token status list, which may have up to MaxStatusListBytes.
+func ParseStatusList(compact string) (*Token, error) { return parse(compact, statusListRules) }
+
+// MaxStatusListBytes limits a status list token.
+const MaxStatusListBytes = 8 << 20
+
 // ParseForeign is Parse for tokens that others sign. They may call EdDSA by its newer name Ed25519
 // (RFC 9864), as current client libraries do whatever the key's own alg says; Header.Algorithm is
 // then EdDSA. Unknown header members are ignored (RFC 7515 section 4), unless crit names them, and
@@ -63,21 +70,49 @@ func Parse(compact string) (*Token, error) { return parse(compact, ourRules) }
 // offer another key, and b64, stay refused.
 func ParseForeign(compact string) (*Token, error) { return parse(compact, foreignRules) }
 
+// VerifyProof parses a token that brings the key that signed it (RFC 7515 section 4.1.3), as a DPoP
+// proof does, and checks the signature with that key. So it shows only that its sender has the key. The
+// rules are those of ParseForeign, and the key must be public, sound, and of the header's alg.
+func VerifyProof(compact string) (*Token, PublicKey, error) {
+	t, err := parse(compact, proofRules)
+	if err != nil {
+		return nil, PublicKey{}, err
+	}
+	if t.jwk == nil {
+		return nil, PublicKey{}, errors.New("the token's header has no jwk")
+	}
+	key, err := parsePublicFor(t.Header.Algorithm, t.jwk)
+	if err != nil {
+		return nil, PublicKey{}, err
+	}
+	if !verifies(key, t.signed, t.signature) {
+		return nil, PublicKey{}, ErrSignature
+	}
+	return t, key, nil
+}
+
 // headerRules say what a header may hold.
 type headerRules struct {
 	algorithm func(name []byte) (string, bool)
 	refused   []string // members; nil: all unknown members
 	bytes     int      // the longest header
+	token     int      // the longest token
+	jwk       bool     // the header may bring a key
 }
 
 var (
-	ourRules     = headerRules{algorithm: algorithmOf, bytes: maxHeaderBytes}
-	foreignRules = headerRules{algorithm: foreignAlgorithm, refused: []string{"crit", "b64", "jwk", "jku", "x5u"}, bytes: maxForeignHeader}
+	ourRules     = headerRules{algorithm: algorithmOf, bytes: maxHeaderBytes, token: MaxTokenBytes}
+	foreignRules = headerRules{algorithm: foreignAlgorithm, refused: []string{"crit", "b64", "jwk", "jku", "x5u"},
+		bytes: maxForeignHeader, token: MaxTokenBytes}
+	proofRules = headerRules{algorithm: foreignAlgorithm, refused: []string{"crit", "b64", "jku", "x5u", "x5c"},
+		bytes: maxForeignHeader, token: MaxTokenBytes, jwk: true}
+	bundleRules     = headerRules{algorithm: algorithmOf, bytes: maxHeaderBytes, token: MaxBundleBytes}
+	statusListRules = headerRules{algorithm: algorithmOf, bytes: maxHeaderBytes, token: MaxStatusListBytes}
 )
 
 func parse(compact string, rules headerRules) (*Token, error) {
-	if len(compact) > MaxTokenBytes {
-		return nil, fmt.Errorf("the token is longer than %d bytes", MaxTokenBytes)
+	if len(compact) > rules.token {
+		return nil, fmt.Errorf("the token is longer than %d bytes", rules.token)
 	}
 	// Two dots, found one by one: splitting would allocate per dot (CVE-2025-30204).
 	first := strings.IndexByte(compact, '.')
@@ -102,7 +137,7 @@ func parse(compact string, rules headerRules) (*Token, error) {
 		return nil, fmt.Errorf("the token's header: %w", err)
 	}
 	t := &Token{signed: raw[:second:second]}
-	if t.Header, err = parseHeader(head, rules); err != nil {
+	if t.Header, t.jwk, err = parseHeader(head, rules); err != nil {
 		return nil, err
 	}
 	// One buffer for both: the capacities keep an append to the payload off the signature.
@@ -140,15 +175,14 @@ func decodeSegment(dst, segment []byte) ([]byte, error) {
 // understood or refused (crit, b64); members that bring or point to a key (jwk, jku, x5u, x5c) have
 // no place in a token whose keys the issuer publishes; and a member that is never sent needs no
 // code that ignores it correctly.
-func parseHeader(head []byte, rules headerRules) (Header, error) {
-	var h Header
+func parseHeader(head []byte, rules headerRules) (h Header, jwk []byte, err error) {
 	var problem error
 	refuse := func(format string, args ...any) {
 		if problem == nil {
 			problem = fmt.Errorf(format, args...)
 		}
 	}
-	err := strictjson.Object(head, func(name, value []byte) {
+	err = strictjson.Object(head, func(name, value []byte) {
 		switch string(name) {
 		case "alg":
 			// Our algorithm names hold no escape: compare the bytes between the quotes.
@@ -169,6 +203,11 @@ func parseHeader(head []byte, rules headerRules) (Header, error) {
 			if h.Type == "" {
 				refuse("the token's typ is not a string of 1 to %d bytes", maxTypeBytes)
 			}
+		case "jwk":
+			if !rules.jwk {
+				refuse("the token's header has the member \"jwk\", which is not accepted")
+			}
+			jwk = value
 		default:
 			if rules.refused != nil && !slices.Contains(rules.refused, string(name)) {
 				return
@@ -178,13 +217,13 @@ func parseHeader(head []byte, rules headerRules) (Header, error) {
 	})
 	switch {
 	case err != nil:
-		return Header{}, fmt.Errorf("the token's header: %w", err)
+		return Header{}, nil, fmt.Errorf("the token's header: %w", err)
 	case problem != nil:
-		return Header{}, problem
+		return Header{}, nil, problem
 	case h.Algorithm == "":
-		return Header{}, errors.New("the token's header has no alg")
+		return Header{}, nil, errors.New("the token's header has no alg")
 	}
-	return h, nil
+	return h, jwk, nil
 }
 
 // headerString returns the string in value; empty: value is no string, or too long.

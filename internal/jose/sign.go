@@ -58,7 +58,7 @@ func NewSigner(key crypto.Signer, kid, alg string, types ...string) (*Signer, er
 			return nil, err
 		}
 		// We must be able to read our own tokens: the parser decides which kid and typ are valid.
-		if _, err := parseHeader(header, ourRules); err != nil {
+		if _, _, err := parseHeader(header, ourRules); err != nil {
 			return nil, err
 		}
 		s.headers[typ] = base64.RawURLEncoding.EncodeToString(header) + "."

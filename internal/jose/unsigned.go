@@ -37,7 +37,7 @@ func ParseUnsigned(compact string) (*Token, error) {
 		return nil, fmt.Errorf("the token's header: %w", err)
 	}
 	t := &Token{signed: []byte(signed)}
-	if t.Header, err = parseHeader(header, unsignedRules); err != nil {
+	if t.Header, _, err = parseHeader(header, unsignedRules); err != nil {
 		return nil, err
 	}
 	if t.Payload, err = decodeSegment(nil, []byte(payload)); err != nil {

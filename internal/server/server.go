@@ -62,6 +62,7 @@ type Parts struct {
 	Logos      *logos.Cache                // optional; without it the pages show no logos of clients
 	Issued     *issuer.Counts              // optional; without it no tokens are counted
 	People     *userstore.Counts           // optional; without it no logins are counted
+	Status     *issuer.StatusLists         // optional; without it tokens name no status list
 	Random     io.Reader                   // optional; without it ids are drawn from the system's source
 
 	// These hold their own settings; Compose sets their fields for the parts above.
@@ -74,7 +75,7 @@ type Parts struct {
 // Compose joins the parts. After it, API.Handler returns the server's handler.
 func Compose(p Parts) error {
 	err := required.Missing(p, "ClientKeys", "Objects", "Documents", "Logouts", "Metrics", "Traces", "Logos", "Issued", "People",
-		"Random")
+		"Status", "Random")
 	if err != nil {
 		return err
 	}
@@ -116,11 +117,17 @@ func Compose(p Parts) error {
 	documents.Clients, documents.Issuer, documents.Now = p.Store, i, p.Now
 	i.Clients, i.ClientIDMetadata = documents, documents.On
 	i.Pushed, i.RequestObjects = p.Store, p.Objects
-	i.Devices = p.Store
+	i.Devices, i.Proofs = p.Store, p.Store
 	i.Subjects = p.Store
 	i.Now, i.NewID, i.NewGrant, i.Log = p.Now, ids.id, ids.grant, p.Log
 	i.Admission, i.Cache, i.ClientKeys = p.Admission, p.Cache, p.ClientKeys
 	i.FormSecret = func() ([]byte, error) { return p.Keys.Secret(keys.Forms) }
+
+	i.StatusStore, i.Status = p.Store, p.Status
+	if s := p.Status; s != nil {
+		s.Store, s.Keys, s.Now, s.Log = p.Store, p.Keys, p.Now, p.Log
+		s.URL, s.Alg, s.Sign = i.URL, i.AccessAlg, p.Admission.Sign
+	}
 
 	i.BackchannelLogout = p.Logouts != nil
 	if l := p.Logouts; l != nil {
@@ -157,7 +164,7 @@ func ForInspection(
 	i *issuer.Issuer, a *userstore.Accounts, store userstore.Store, ring issuer.Keys, now func() time.Time,
 ) {
 	i.Accounts = a // for its policies
-	i.Grants, i.Clients, i.Keys, i.Now = store, store, ring, now
+	i.Grants, i.Clients, i.StatusStore, i.Keys, i.Now = store, store, store, ring, now
 }
 
 // NewID returns 128 random bits in base64url. It draws until the text begins with a letter or

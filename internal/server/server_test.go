@@ -40,7 +40,7 @@ func parts(t *testing.T) server.Parts {
 // Any forgotten part fails the start, and the error names the part.
 func TestAMissingPartFailsTheStart(t *testing.T) {
 	optional := map[string]bool{"ClientKeys": true, "Objects": true, "Documents": true, "Logouts": true, "Metrics": true, "Logos": true,
-		"Issued": true, "People": true, "Traces": true, "Random": true}
+		"Issued": true, "People": true, "Traces": true, "Random": true, "Status": true}
 	fields := reflect.TypeFor[server.Parts]()
 	for n := range fields.NumField() {
 		name := fields.Field(n).Name

@@ -33,6 +33,7 @@ func auditFields(c userstore.Client) []audit.Change {
 		{Field: "request_object_signing_alg", After: c.RequestObjectAlg},
 		{Field: "require_signed_request_object", After: strconv.FormatBool(c.RequireSignedRequestObject)},
 		{Field: "require_pushed_authorization_requests", After: strconv.FormatBool(c.RequirePushed)},
+		{Field: "dpop_bound_access_tokens", After: strconv.FormatBool(c.DPoPBoundAccessTokens)},
 		{Field: "subject_type", After: c.SubjectType},
 		{Field: "sector_identifier_uri", After: c.SectorIdentifierURI},
 		{Field: "backchannel_logout_uri", After: c.BackchannelLogoutURI},

@@ -2,6 +2,7 @@ package registration
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/signet-id/signet/userstore"
 )
@@ -64,9 +65,17 @@ func (r *Registry) checkResponseType(old userstore.Client, t string) userstore.F
 	return userstore.Fault{}
 }
 
+// answersAccessToken reports whether a response of this type has an access token.
+func answersAccessToken(responseType string) bool {
+	return slices.Contains(strings.Split(responseType, " "), "token")
+}
+
 // checkResponses checks that response types and grant types fit together. A type that is off is
 // refused unless the client had it.
 func (r *Registry) checkResponses(old userstore.Client, c *userstore.Client, fs *userstore.Faults) {
+	if c.DPoPBoundAccessTokens && slices.ContainsFunc(c.ResponseTypes, answersAccessToken) {
+		fs.Add("dpop_bound_access_tokens", invalid("No access token from the authorization endpoint is bound to a key: leave out the response types with token."))
+	}
 	addList(fs, "response_types", c.ResponseTypes, func(t string) userstore.Fault { return r.checkResponseType(old, t) })
 	needed := map[string]bool{}
 	for _, t := range c.ResponseTypes {

@@ -10,6 +10,23 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
+// TestBoundTokensComeFromTheTokenEndpoint: a client whose access tokens are bound to its key is registered
+// for no response type with one, and the client of the account API is none.
+func TestBoundTokensComeFromTheTokenEndpoint(t *testing.T) {
+	db := sqltest.SQLite(t)
+	r, _ := newRegistry(db)
+	r.ResponseTypes = userstore.ResponseTypes
+	bound := app()
+	bound.DPoPBoundAccessTokens = true
+	if made, _, err := r.Create(t.Context(), bound, ""); err != nil || !made.DPoPBoundAccessTokens {
+		t.Errorf("with code alone: %v", err)
+	}
+	bound.ResponseTypes = []string{"code token"}
+	if _, _, err := r.Create(t.Context(), bound, ""); err == nil || !strings.Contains(err.Error(), "dpop_bound_access_tokens") {
+		t.Errorf("with code token: %v", err)
+	}
+}
+
 // RFC 7591 section 2: response types and grant types go together, each follows from the
 // other, and nobody is registered for what is off.
 func TestResponseTypesOfAClient(t *testing.T) {

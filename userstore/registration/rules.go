@@ -53,6 +53,9 @@ func (r *Registry) complete(ctx context.Context, old userstore.Client, c *userst
 	if c.ID == userstore.FirstPartyClientID && old.ID != "" && (!c.Public() || !c.FirstParty) {
 		fs.Add("client_id", notAllowed("The built-in client stays public and first-party: logins that name no client use it. Register another one."))
 	}
+	if c.ID == userstore.FirstPartyClientID && c.DPoPBoundAccessTokens {
+		fs.Add("dpop_bound_access_tokens", notAllowed("Logins by the account API name this client, and their tokens are bound to no key. Register another one."))
+	}
 	r.checkResources(old, *c, fs)
 	if err := r.checkAlgorithms(ctx, old, *c, fs); err != nil {
 		return err

@@ -13,7 +13,8 @@ import (
 )
 
 const clientColumns = `c.id, c.name, c.auth_method, c.first_party, c.grant_types, c.scopes, c.resources, c.id_token_alg, c.id_token_claims,
-	c.metadata, c.secret_hash, c.disabled_at, c.created_at, c.updated_at, c.version, c.kind, c.registration_hash, c.unused_until`
+	c.metadata, c.secret_hash, c.disabled_at, c.created_at, c.updated_at, c.version, c.kind, c.registration_hash, c.unused_until,
+	c.status_index`
 
 // clientRow receives clientColumns.
 type clientRow struct {
@@ -26,7 +27,7 @@ func (r *clientRow) dest() []any {
 	return []any{&r.c.ID, &r.c.Name, &r.c.AuthMethod, &r.c.FirstParty, &r.grantTypes, &r.scopes, &r.resources,
 		&r.c.IDTokenAlg, &r.c.IDTokenClaims,
 		&r.metadata, &r.c.SecretHash, &r.disabled, &r.created, &r.updated, &r.c.Version,
-		&r.c.Kind, &r.c.RegistrationHash, &r.unused}
+		&r.c.Kind, &r.c.RegistrationHash, &r.unused, &r.c.StatusIndex}
 }
 
 // storedMetadata is the JSON in the column metadata. No statement looks into it.

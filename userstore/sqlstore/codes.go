@@ -14,7 +14,7 @@ import (
 
 const codeColumns = `hash, client_id, user_id, browser_session, redirect_uri, code_challenge, scopes, resources,
 	nonce, claims, auth_time, amr, acr, by_consent, created_at, expires_at, user_agent, address, subject, used_at,
-	grant_id`
+	grant_id, jkt`
 
 // codeRow receives codeColumns.
 type codeRow struct {
@@ -27,7 +27,7 @@ type codeRow struct {
 func (r *codeRow) dest() []any {
 	return []any{&r.hash, &r.c.ClientID, &r.c.UserID, &r.c.BrowserSession, &r.c.RedirectURI, &r.c.CodeChallenge,
 		&r.scopes, &r.resources, &r.c.Nonce, &r.c.Claims, &r.auth, &r.amr, &r.c.ACR, &r.c.ByConsent,
-		&r.created, &r.expires, &r.c.UserAgent, &r.c.Address, &r.c.Subject, &r.used, &r.grant}
+		&r.created, &r.expires, &r.c.UserAgent, &r.c.Address, &r.c.Subject, &r.used, &r.grant, &r.c.JKT}
 }
 
 func (r *codeRow) code() (c userstore.Code, err error) {
@@ -67,7 +67,7 @@ const (
 	anyConsent = ` AND EXISTS (SELECT 1 FROM consents k WHERE k.user_id = u.id AND k.client_id = c.id)`
 
 	insertCode = `INSERT INTO codes (` + codeColumns + `, client_epoch)
-		SELECT $, c.id, u.id, b.id, $, $, $, $, $, $, $, $, $, $, $, $, $, $, $, 0, $, c.epoch` + mayAllow
+		SELECT $, c.id, u.id, b.id, $, $, $, $, $, $, $, $, $, $, $, $, $, $, $, 0, $, $, c.epoch` + mayAllow
 	insertOnce = ` ON CONFLICT (hash) DO NOTHING`
 )
 
@@ -115,7 +115,7 @@ func (db *DB) SaveCode(
 	may := []any{c.UserID, c.ClientID, c.BrowserSession, created, micros(idleSince)}
 	args := append([]any{c.Hash[:], c.RedirectURI, c.CodeChallenge, list(c.Scopes), list(c.Resources), c.Nonce, c.Claims,
 		micros(c.AuthTime), list(c.AMR), c.ACR, c.ByConsent || consent != nil, created, micros(c.ExpiresAt),
-		displayable(c.UserAgent), displayable(c.Address), c.Subject, c.GrantID[:]}, may...)
+		displayable(c.UserAgent), displayable(c.Address), c.Subject, c.GrantID[:], c.JKT}, may...)
 	if consent == nil {
 		sql := saveCode
 		if c.ByConsent {
@@ -212,7 +212,7 @@ func begunWith(ctx context.Context, c *userstore.Code) (before, after []stmt, er
 }
 
 func bindGrantOfCode(args []any, g userstore.Grant, hash userstore.CodeHash) stmt {
-	return bind(grantOfCode, slices.Concat(args[:8], []any{g.SessionID}, args[8:], []any{g.Claims, hash[:], g.ID[:]})...)
+	return bind(grantOfCode, slices.Concat(args[:8], []any{g.SessionID}, args[8:], []any{g.Claims, g.JKT, g.StatusIndex, hash[:], g.ID[:]})...)
 }
 
 // saveCode runs statements, the last of which inserts the code, and stores the events, if each
@@ -339,10 +339,10 @@ const (
 	grantOfCode = `INSERT INTO grants (` + grantColumns + `, client_epoch, revoked_at)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, codes.client_id, codes.user_id, $9, $10, $11, $12, $13, $14, $15, $16,
 			codes.browser_session, $17,
-			codes.subject, codes.client_epoch, 0
-		FROM codes WHERE hash = $18 AND grant_id = $19`
-	goOn = `UPDATE grants SET generation = $1, rotated_at = $2, expires_at = $3 WHERE id = $4 AND revoked_at = 0
-		AND EXISTS (SELECT 1 FROM codes WHERE hash = $5 AND grant_id = grants.id AND used_at = $6)`
+			codes.subject, $18, $19, codes.client_epoch, 0
+		FROM codes WHERE hash = $20 AND grant_id = $21`
+	goOn = `UPDATE grants SET generation = $1, rotated_at = $2, expires_at = $3, jkt = $4 WHERE id = $5 AND revoked_at = 0
+		AND EXISTS (SELECT 1 FROM codes WHERE hash = $6 AND grant_id = grants.id AND used_at = $7)`
 	// appGoesOn keeps the session that the app has because of the grant for as long as the grant.
 	appGoesOn = `UPDATE app_sessions SET expires_at = $1 WHERE session_id = $2 AND expires_at < $3 AND ended_at = 0
 		AND EXISTS (SELECT 1 FROM codes WHERE hash = $4 AND grant_id = $5 AND used_at = $6)`
@@ -376,7 +376,7 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 	use := []any{now, g.ID[:], r.Hash[:], g.UserID, g.ClientID, now, g.SessionID}
 	if r.Begun {
 		steps = append(steps, bind(useCodeOfGrant, append(use, g.ID[:], now)...),
-			bind(goOn, max(g.Generation, 0), now, micros(g.ExpiresAt), g.ID[:], r.Hash[:], now),
+			bind(goOn, max(g.Generation, 0), now, micros(g.ExpiresAt), g.JKT, g.ID[:], r.Hash[:], now),
 			bind(appGoesOn, micros(g.ExpiresAt), g.SessionID, micros(g.ExpiresAt), r.Hash[:], g.ID[:], now))
 	} else {
 		steps = append(steps, bind(useCode, append(use, none[:])...), bindGrantOfCode(args, g, r.Hash))
@@ -435,6 +435,7 @@ func (db *DB) RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) 
 		bind(removeCodes, micros(now), none[:], micros(now.Add(-replayKnown))),
 		bind(removeSessions, micros(now)),
 		bind(removeAssertions, micros(now)),
+		bind(removeDPoPProofs, micros(now)),
 		bind(removePushed, micros(now)),
 		bind(removeDevices, micros(now)),
 	} {

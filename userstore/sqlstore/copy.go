@@ -303,12 +303,13 @@ func (c *copying) begin(ctx context.Context, resumed bool) error {
 		if _, err := do(bind(`CREATE TABLE ` + copyMarker + ` (name TEXT NOT NULL PRIMARY KEY, digest TEXT NOT NULL)`)); err != nil {
 			return err
 		}
-		s := []stmt{bind(`DELETE FROM key_ring WHERE version = 0`), bind(`DELETE FROM clients WHERE id = 'signet'`)}
+		s := []stmt{bind(`DELETE FROM key_ring WHERE version = 0`), bind(`DELETE FROM clients WHERE id = 'signet'`),
+			bind(`DELETE FROM status_lists WHERE next_index = 1`)}
 		for i, t := range c.tables {
 			s = append(s, bind(`INSERT INTO `+copyMarker+` (name, digest) VALUES ($1, $2)`, t.name, c.want[i].text()))
 		}
 		n, err := do(s...)
-		if err == nil && (n[0] != 1 || n[1] != 1) {
+		if err == nil && (n[0] != 1 || n[1] != 1 || n[2] != 1) {
 			err = fmt.Errorf("%w: a server or a command wrote to it at this moment", ErrNotEmpty)
 		}
 		return err
@@ -398,6 +399,7 @@ func (db named) used(ctx context.Context) (table string, err error) {
 		}
 		but := map[string]string{
 			"signet_schema": " WHERE FALSE", "clients": " WHERE id <> 'signet'", "key_ring": " WHERE version <> 0",
+			"status_lists": " WHERE next_index <> 1",
 		}[name]
 		err := db.one(ctx, bind(`SELECT 1 FROM `+name+but+` LIMIT 1`), func(s scanner) error { return s.Scan(&exists) })
 		if err == nil {

@@ -68,7 +68,7 @@ func fillTables(t *testing.T, path string, rows int) *sql.DB {
 		if err := errors.Join(info.Err(), info.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if table == "signet_schema" || table == "key_ring" {
+		if table == "signet_schema" || table == "key_ring" || table == "status_lists" {
 			continue
 		}
 		bools := map[string]bool{}
@@ -87,6 +87,8 @@ func fillTables(t *testing.T, path string, rows int) *sql.DB {
 					v = ids["clients"][(n/len(ids["users"])+n)%len(ids["clients"])]
 				case bools[c.name]:
 					v = n%2 == 0
+				case table == "status_ended" && c.key > 0: // a key of one number
+					v = int64(n)*1000 + 7
 				case c.kind == "INTEGER":
 					if v = extremes[random.IntN(len(extremes))]; c.key > 0 || c.name == "seq" {
 						v = int64(n) - int64(rows)/2
@@ -124,6 +126,7 @@ func fillTables(t *testing.T, path string, rows int) *sql.DB {
 	}
 	for _, statement := range []string{
 		`UPDATE signet_schema SET last_epoch = 9223372036854775807`,
+		`UPDATE status_lists SET next_index = 9223372036854775807, cutoff_index = 5, cutoff_at = 6, swept_at = 7`,
 		`UPDATE key_ring SET version = 7, algorithms = '["RS256"]', refresh_secret = 'sealed.🔑.secret'`,
 		`UPDATE clients SET epoch = 5 WHERE id = 'signet'`,
 	} {

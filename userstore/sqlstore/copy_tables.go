@@ -16,8 +16,9 @@ import (
 // probes.
 var copied = []string{
 	"signet_schema", "users", "clients",
+	"status_lists", "status_ended", "status_clients",
 	"grants", "app_sessions", "codes", "pushed_requests", "device_authorizations", "browser_sessions", "consents", "subjects",
-	"client_assertions", "registration_tokens",
+	"client_assertions", "dpop_proofs", "registration_tokens",
 	"authenticator_apps", "passkeys", "recovery_codes", "retired_apps", "retired_passkeys", "retired_codes",
 	"trusted_browsers", "spent_handles", "one_time_tokens",
 	"mail_requests", "outbox", "pending_signups", "throttle_attempts", "throttle_networks", "audit_events",

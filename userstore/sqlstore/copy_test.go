@@ -115,7 +115,7 @@ func TestACopyOfAFreshDatabase(t *testing.T) {
 	t.Parallel()
 	path, url := sqltest.SQLitePath(t), sqltest.PostgresURL(t)
 	result, err := open(t, path, sqlstore.Options{}).CopyTo(t.Context(), open(t, url, sqlstore.Options{}), sqlstore.CopyOptions{})
-	if err != nil || result.Rows != 3 {
+	if err != nil || result.Rows != 4 {
 		t.Errorf("%+v, %v", result, err)
 	}
 }

@@ -53,6 +53,7 @@ var (
 	SavePushedSQL     = savePushed
 	ReadPushedSQL     = readPushed
 	UsePushedSQL      = usePushed
+	UseDPoPProofSQL   = useDPoPProof
 
 	SaveDeviceSQL       = saveDevice
 	DeviceByCodeSQL     = deviceByCode

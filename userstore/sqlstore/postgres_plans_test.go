@@ -87,6 +87,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		`INSERT INTO pushed_requests SELECT decode(md5(n::text)||md5(n::text), 'hex'), 'c'||(n%3000+1), n, '', '', n, n FROM generate_series(1, 6000) n`,
 		`INSERT INTO subjects SELECT 'u'||(n%3000+1), 's'||n, 'p'||n, n FROM generate_series(1, 6000) n`,
 		`INSERT INTO client_assertions SELECT 'c'||(n%3000+1), decode(md5(n::text), 'hex'), n FROM generate_series(1, 6000) n`,
+		`INSERT INTO dpop_proofs SELECT decode(md5(n::text)||md5(n::text), 'hex'), n FROM generate_series(1, 6000) n`,
 		`ANALYZE`)
 	plan := func(query string, args ...any) string {
 		rows, err := admin.Query(t.Context(), `EXPLAIN `+query, args...)
@@ -101,7 +102,7 @@ func TestPlansUseIndexes(t *testing.T) {
 	}
 	id := make([]byte, 16)
 	for name, p := range map[string]string{
-		"refresh":     plan(sqlstore.AdvanceSQL, int64(1), id, int64(1), "signet", int64(1), int64(1)),
+		"refresh":     plan(sqlstore.AdvanceSQL, int64(1), "", id, int64(1), "signet", int64(1), int64(1), ""),
 		"grant view":  plan(sqlstore.ViewSQL, "s1"),
 		"by email":    plan(sqlstore.UserByEmailSQL, "e1"),
 		"by username": plan(sqlstore.UserByUsernameSQL, "n1"),
@@ -117,12 +118,13 @@ func TestPlansUseIndexes(t *testing.T) {
 
 		"a code": plan(sqlstore.CodeSQL, id),
 		"save a code": plan(sqlstore.SaveCodeSQL, id, "", "", "[]", "[]", "", "", int64(1), "[]", "", true,
-			int64(1), int64(1), "", "", "", id, "u1", "c1", "b1", int64(1), int64(1)),
+			int64(1), int64(1), "", "", "", id, "", "u1", "c1", "b1", int64(1), int64(1)),
 		"use a code":                  plan(sqlstore.UseCodeSQL, int64(1), id, id, "u1", "c1", int64(1), "s", id),
 		"use a code of a grant":       plan(sqlstore.UseCodeOfGrantSQL, int64(1), id, id, "u1", "c1", int64(1), "s", id, int64(1)),
-		"the grant of a code goes on": plan(sqlstore.GoOnSQL, int64(1), int64(1), int64(1), id, id, int64(1)),
+		"the grant of a code goes on": plan(sqlstore.GoOnSQL, int64(1), int64(1), int64(1), "", id, id, int64(1)),
 		"the grant of a code": plan(sqlstore.GrantOfCodeSQL, id, int64(1), int64(1), int64(1), int64(1), int64(1),
-			int64(1), int64(1), "s", "[]", "[]", "[]", "", "", "", "", "", id, id),
+			int64(1), int64(1), "s", "[]", "[]", "[]", "", "", "", "", "", "", id, id),
+		"a proof is used":        plan(sqlstore.UseDPoPProofSQL, id, int64(1), int64(1)),
 		"a browser session":      plan(sqlstore.SessionSQL, id, int64(1), int64(1)),
 		"a user's sessions":      plan(sqlstore.ListSessionsSQL, "u1", int64(1), int64(1)),
 		"grants of the replaced": plan(sqlstore.RevokeReplacedSQL, int64(1), id, "u1", "b1", "u1", "m"),

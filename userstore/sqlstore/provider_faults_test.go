@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"testing"
@@ -142,6 +143,17 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 			op: func(w world) error { return db.UseAssertion(ctx, "client", w.u.ID, now, now.Add(time.Minute)) },
 			done: func(w world) error {
 				if err := db.UseAssertion(ctx, "client", w.u.ID, now, now.Add(time.Minute)); !errors.Is(err, userstore.ErrExists) {
+					return fmt.Errorf("used again: %w", err)
+				}
+				return nil
+			}},
+		{name: "a proof is made anew by its client", want: userstore.ErrUnavailable,
+			op: func(w world) error {
+				return db.UseDPoPProof(ctx, sha256.Sum256([]byte(w.u.ID)), now, now.Add(time.Minute))
+			},
+			done: func(w world) error {
+				id := sha256.Sum256([]byte(w.u.ID))
+				if err := db.UseDPoPProof(ctx, id, now, now.Add(time.Minute)); !errors.Is(err, userstore.ErrExists) {
 					return fmt.Errorf("used again: %w", err)
 				}
 				return nil

@@ -62,7 +62,7 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 			[]string{"sqlite_autoindex_codes_1"}},
 		"use a code of a grant": {sqlstore.UseCodeOfGrantSQL, []any{1, id, id, "u", "c", 1, "s", id, 1},
 			[]string{"sqlite_autoindex_codes_1", "sqlite_autoindex_grants_1"}},
-		"the grant of a code goes on": {sqlstore.GoOnSQL, []any{1, 1, 1, id, id, 1}, []string{"sqlite_autoindex_grants_1"}},
+		"the grant of a code goes on": {sqlstore.GoOnSQL, []any{1, 1, 1, "", id, id, 1}, []string{"sqlite_autoindex_grants_1"}},
 		"a browser session":           {sqlstore.SessionSQL, []any{id, 1, 1}, []string{"sqlite_autoindex_browser_sessions_1"}},
 		"a user's sessions":           {sqlstore.ListSessionsSQL, []any{"u", 1, 1}, []string{"browser_sessions_user"}},
 		"grants of the replaced": {sqlstore.RevokeReplacedSQL, []any{1, id, "u", "b", "u", "m"},

@@ -23,7 +23,7 @@ func fullClient() userstore.Client {
 			JWKS: json.RawMessage(`{"keys":[{"kty":"OKP","kid":"\u00e9"}]}`), JWKSURI: "https://a.test/jwks",
 			PKCE:             userstore.PKCERequired,
 			RequestURIs:      []string{"https://a.test/r?x=<1>#v1"},
-			RequestObjectAlg: "EdDSA", RequireSignedRequestObject: true, RequirePushed: true,
+			RequestObjectAlg: "EdDSA", RequireSignedRequestObject: true, RequirePushed: true, DPoPBoundAccessTokens: true,
 			SubjectType: userstore.SubjectPairwise, SectorIdentifierURI: "https://a.test/sector.json?x=<1>",
 			ClientURI: "https://a.test", LogoURI: "https://a.test/logo.svg", PolicyURI: "https://a.test/privacy",
 			TOSURI:       "https://a.test/terms",

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"testing"
 	"time"
@@ -353,6 +354,8 @@ func removeCodes(t *testing.T, f *fixture) {
 		})
 		must(t, f.UseAssertion(ctx, c.ID, fmt.Sprint(i), f.now.Add(-time.Hour),
 			f.now.Add(time.Duration(i)*time.Second+time.Minute)))
+		must(t, f.UseDPoPProof(ctx, sha256.Sum256([]byte(c.ID+fmt.Sprint(i))), f.now.Add(-time.Hour),
+			f.now.Add(time.Duration(i)*time.Second+time.Minute)))
 	}
 	// known checks which of the codes, the earliest first, are removed.
 	known := func(codes []userstore.Code, gone int) {
@@ -366,16 +369,16 @@ func removeCodes(t *testing.T, f *fixture) {
 		}
 	}
 	at := f.now.Add(time.Minute + 2*time.Second) // 0, 1, 2 are over
-	for _, want := range []int{6, 3, 0} {
+	for _, want := range []int{8, 4, 0} {
 		n, err := f.RemoveExpiredCodes(ctx, at, 2)
 		must(t, err)
-		equal(t, "unused codes, sessions and assertions removed", n, want)
+		equal(t, "unused codes, sessions, assertions and proofs removed", n, want)
 	}
 	known(unused, 3)
 	known(used, 0) // a replay is recognized for an hour
 	n, err := f.RemoveExpiredCodes(ctx, at.Add(time.Hour-time.Microsecond), 100)
 	must(t, err)
-	equal(t, "removed almost an hour later", n, 2+2+2+2)
+	equal(t, "removed almost an hour later", n, 2+2+2+2+2)
 	known(used, 2)
 	n, err = f.RemoveExpiredCodes(ctx, at.Add(time.Hour), 100)
 	must(t, err)

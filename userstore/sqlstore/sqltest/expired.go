@@ -43,6 +43,7 @@ var expired = []struct {
 		`session_id, user_id, client_id, client_epoch, browser_session, created_at, expires_at`,
 		`TEXT, USER, 'app', 1, TEXT, AT, AT`, 40},
 	{"client_assertions", `client_id, jti, expires_at`, `'app', BLOB, AT`, 20},
+	{"dpop_proofs", `id, expires_at`, `BLOB, AT`, 20},
 	{"pushed_requests",
 		`id, client_id, client_epoch, request, code, expires_at, remove_at`,
 		`BLOB, 'app', 1, '{}', BLOB, AT, AT`, 10},
