@@ -11,8 +11,9 @@ import (
 // H-12: every route is in this table. What a cache may keep is public and the same for everybody;
 // all else is kept by nobody, and neither is any refusal.
 func TestH12WhatMayBeCached(t *testing.T) {
-	s := apitest.New(t,
-		apitest.Options{Configure: func(r *apitest.Replica) { r.API.CORSOrigins = []string{"https://app.test"} }})
+	s := apitest.New(t, apitest.Options{
+		StatusLists: true, Configure: func(r *apitest.Replica) { r.API.CORSOrigins = []string{"https://app.test"} },
+	})
 	_, root := s.Admin("root")
 	const keep, no = "public, max-age=300", "no-store"
 	const browser, person = "Origin", "Accept-Language, Cookie" // what decides CORS headers; what a page is like
@@ -23,6 +24,7 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		"/openapi.json":                           keep,
 		"/favicon.ico":                            "public, max-age=86400",
 		"/oauth2/session/check":                   keep,
+		"/oauth2/status/{list}":                   "public, max-age=5",
 		"/healthz":                                no,
 		"/readyz":                                 no,
 		"/oauth2/introspect":                      no,
@@ -47,6 +49,8 @@ func TestH12WhatMayBeCached(t *testing.T) {
 	if age := s.Replicas[0].API.JWKSMaxAge; age > propagation || age != 300*time.Second {
 		t.Errorf("the key set is kept for %s, and a new key is known after %s", age, propagation)
 	}
+	in := strings.NewReplacer("{id}", "AAAAAAAAAAAAAAAAAAAAAA", "{sid}", "AAAAAAAAAAAAAAAAAAAAAA", "{role}", "editor",
+		"{list}", "0")
 	seen := 0
 	for _, r := range s.Replicas[0].API.Routes() {
 		want, listed := control[r.Path]
@@ -56,8 +60,7 @@ func TestH12WhatMayBeCached(t *testing.T) {
 			}
 		}
 		seen++
-		path := strings.NewReplacer("{id}", "AAAAAAAAAAAAAAAAAAAAAA", "{sid}", "AAAAAAAAAAAAAAAAAAAAAA", "{role}",
-			"editor").Replace(r.Path)
+		path := in.Replace(r.Path)
 		for _, token := range []string{"", root.Access} {
 			res := s.Do(apitest.Request{Method: r.Method, Path: path, Token: token})
 			if got := res.Header.Get("Cache-Control"); got != want {
@@ -73,7 +76,7 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		}
 	}
 	for path := range control { // a refusal of what may be kept otherwise
-		if got := s.Do(apitest.Request{Method: "POST", Path: path}).Header.Get("Cache-Control"); got != no {
+		if got := s.Do(apitest.Request{Method: "POST", Path: in.Replace(path)}).Header.Get("Cache-Control"); got != no {
 			t.Errorf("a refusal at %s: %q", path, got)
 		}
 	}

@@ -44,7 +44,7 @@ func TestH09OtherSpellingsOfAPath(t *testing.T) {
 
 // TestH10Methods goes through every path of the list with every method there is.
 func TestH10Methods(t *testing.T) {
-	s := apitest.New(t, apitest.Options{})
+	s := apitest.New(t, apitest.Options{StatusLists: true})
 	root, tokens := s.Admin("root")
 	token := tokens.Access
 	has := map[string]map[string]bool{}
@@ -60,7 +60,7 @@ func TestH10Methods(t *testing.T) {
 	for path, methods := range has {
 		t.Run(path, func(t *testing.T) {
 			s := s.With(t)
-			url := strings.NewReplacer("{id}", root.ID, "{client_id}", "signet").Replace(path)
+			url := strings.NewReplacer("{id}", root.ID, "{client_id}", "signet", "{list}", "0").Replace(path)
 			var want []string
 			for m := range methods {
 				want = append(want, m)
@@ -91,7 +91,7 @@ func TestH10Methods(t *testing.T) {
 				head := s.Do(apitest.Request{Method: "HEAD", Path: url, Token: token})
 				// Some ask for more than an access token of any kind.
 				want := map[string]int{"/oauth2/authorize": 400, "/consent": 400, "/oauth2/logout": 303, "/oauth2/userinfo": 403, "/oauth2/register/{client_id}": 401,
-					"/assets/{name}": 404, "/client-logo": 404, "/oauth2/status/{list}": 404, "/": 404, "/v1/profile/export": 401,
+					"/assets/{name}": 404, "/client-logo": 404, "/": 404, "/v1/profile/export": 401,
 					"/reset": 303, "/reset/{token}": 303, "/invite/{token}": 303, "/verify/{token}": 303,
 					"/login/second": 303, "/login/codes": 303, "/login/setup": 303,
 					"/change": 303, "/change/{token}": 303, "/undo": 303, "/undo/{token}": 303,

@@ -72,7 +72,7 @@ var notOnPages = []string{"validation_error", "invalid_credentials", "missing_to
 	"user_already_exists", "last_admin",
 	"client_already_exists", "built_in_client", "first_party_client", "client_not_manageable", "mail_code_required", "second_factor_required",
 	"second_factor_setup_required", "invalid_code", "login_expired", "codes_blocked", "factors_off", "last_factor",
-	"no_passkeys", "passkey_exists", "too_many_passkeys"}
+	"no_passkeys", "passkey_exists", "too_many_passkeys", "invalid_dpop_proof", "use_dpop_nonce"}
 
 func TestEveryCodeThatReachesAPageHasItsOwnWords(t *testing.T) {
 	english := speaks(t, "en")
