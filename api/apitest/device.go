@@ -31,7 +31,12 @@ func (b *Browser) AllowDevice(code string) *Page {
 // PollDevice is a poll of a device.
 func (s *Server) PollDevice(c Client, deviceCode string) *Response {
 	s.T.Helper()
-	return s.Do(s.Authenticated(c, "/oauth2/token", url.Values{
+	return s.Do(s.PollRequest(c, deviceCode))
+}
+
+// PollRequest is the request of PollDevice.
+func (s *Server) PollRequest(c Client, deviceCode string) Request {
+	return s.Authenticated(c, "/oauth2/token", url.Values{
 		"grant_type": {userstore.GrantDeviceCode}, "device_code": {deviceCode},
-	}))
+	})
 }
