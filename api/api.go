@@ -85,7 +85,8 @@ const (
 	ownPage                          // our own pages: the same, and what is posted was sent from one of them
 )
 
-// bounded reports whether a route takes a body and asks the store, and so has a deadline.
+// bounded reports whether a route takes a body and asks the store, and so has a deadline. Those of the
+// others that ask the store, the status lists and readyz, have limits of their own.
 func (c routeClass) bounded() bool { return c != publicDocument && c != operation }
 
 // forPeople reports whether errors are pages.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -87,9 +88,15 @@ func noneMatchFails(list, etag string) bool {
 
 var statusListType = []string{statuslist.MediaType}
 
+// statusListTimeout bounds the wait for the store. It is far below the patience of verifiers, so that
+// while the store hangs they still get the last list, as long as that has not expired.
+const statusListTimeout = 2 * time.Second
+
 // statusList answers a token status list (draft-ietf-oauth-status-list-21 section 8).
 func (s *Server) statusList(w http.ResponseWriter, r *http.Request) error {
-	list, err := s.Issuer.List(r.Context(), r.PathValue("list"))
+	ctx, cancel := context.WithTimeout(r.Context(), statusListTimeout)
+	defer cancel()
+	list, err := s.Issuer.List(ctx, r.PathValue("list"))
 	if err != nil {
 		return err
 	}

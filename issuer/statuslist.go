@@ -2,7 +2,6 @@ package issuer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,20 +14,12 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// StatusListLifetime is how long a verifier uses a status list that it cannot fetch anew.
-const StatusListLifetime = 10 * time.Minute
-
 const (
-	statusListTTL    = 15 * time.Second // after which a verifier fetches a list anew
-	statusListMaxAge = 5 * time.Second  // for which a cache on the way keeps one
-	statusListEvery  = time.Second      // a list is signed no more often
-	statusListPoll   = time.Second
+	statusListPoll = time.Second
 	// A poll that is so late may have missed what other replicas saw.
 	statusListMissed = userstore.StatusWindow / 2
 	// placesAtOnce is how many places a replica reserves. A restart wastes at most as many.
 	placesAtOnce = 256
-	// statusListMemory bounds the signed lists that are kept.
-	statusListMemory = 32 << 20
 )
 
 // TypeStatusList is the type of a status list token (draft-ietf-oauth-status-list-21 section 5.1).
@@ -39,7 +30,7 @@ const TypeStatusList = statuslist.Type
 // knows of every way in which a grant can end.
 //
 //	poll (each second)   what was revoked lately → lists that have to be read again
-//	List                 the signed list from memory, or read, signed and kept
+//	List                 the signed list from memory, or read, signed and kept: statuslist_token.go
 //
 // Set Store, then Compose sets the other fields; Run polls. It is safe for concurrent use.
 type StatusLists struct {
@@ -56,33 +47,13 @@ type StatusLists struct {
 	known    userstore.StatusChanges
 	seen     map[int64]struct{} // known.Ended
 	lists    map[int64]*signedList
-	bytes    int // of lists
+	bytes    int // of the signed lists
 	free     places
 	reserved sync.Mutex // held while places are reserved
 }
 
 // places are reserved and not given away yet: from next to below end.
 type places struct{ next, end int64 }
-
-// StatusDocument is a status list token, ready to be sent.
-type StatusDocument struct {
-	Body   []byte
-	MaxAge time.Duration // for caches
-}
-
-// signedList is a list in memory. Its own lock is held while it is read and signed.
-type signedList struct {
-	mu       sync.Mutex
-	body     []byte
-	kid      string
-	places   [32]byte // a hash of what the list says
-	signedAt time.Time
-
-	// changed says that the list has to be read again; StatusLists.mu guards it and the next two.
-	changed bool
-	used    time.Time
-	size    int
-}
 
 // floor is the lowest place that counts: those below were revoked together.
 func (s *StatusLists) floor() int64 {
@@ -249,186 +220,4 @@ func sameStrings(a, b []string) bool {
 		}
 	}
 	return true
-}
-
-// List returns a status list token. The number of the list is as it stands in the path. While the
-// store or the keys fail, it returns the last list as long as that has not expired; what is revoked
-// meanwhile is not in it, as in the copy that a verifier has. userstore.ErrNotFound: there is no such
-// list; every other error is an *Error.
-func (i *Issuer) List(ctx context.Context, number string) (StatusDocument, error) {
-	if i.Status == nil {
-		return StatusDocument{}, userstore.ErrNotFound
-	}
-	list, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || number != strconv.FormatInt(list, 10) || list < 0 {
-		return StatusDocument{}, userstore.ErrNotFound
-	}
-	return i.Status.list(ctx, list)
-}
-
-func (s *StatusLists) list(ctx context.Context, number int64) (StatusDocument, error) {
-	now := s.Now()
-	l, err := s.find(ctx, number, now)
-	if err != nil {
-		return StatusDocument{}, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if s.due(l, now) {
-		if err := s.renew(ctx, l, number, now); err != nil {
-			if l.body == nil || !s.valid(l, now) {
-				return StatusDocument{}, failed(err)
-			}
-			if s.Log != nil {
-				s.Log.WarnContext(ctx, "a status list could not be renewed; the last one is served until it expires", "list", number, "error", err)
-			}
-		}
-	}
-	return StatusDocument{l.body, max(min(statusListMaxAge, l.signedAt.Add(StatusListLifetime).Sub(now)), 0)}, nil
-}
-
-// find returns the entry of a list. Another replica may have begun the list behind the last known
-// one within the last second.
-func (s *StatusLists) find(ctx context.Context, number int64, now time.Time) (*signedList, error) {
-	s.mu.Lock()
-	polled := !s.polled.IsZero()
-	s.mu.Unlock()
-	if !polled {
-		if err := s.Step(ctx); err != nil {
-			return nil, failed(err)
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if number > s.known.Next/statuslist.Size+1 {
-		return nil, userstore.ErrNotFound
-	}
-	l := s.lists[number]
-	if l == nil {
-		l = &signedList{changed: true}
-		if s.lists == nil {
-			s.lists = map[int64]*signedList{}
-		}
-		s.lists[number] = l
-	}
-	l.used = now
-	return l, nil
-}
-
-// due reports whether a list must be read, because it has changed since more than a second ago, is
-// half-way to its end, or is signed with a key that was revoked.
-func (s *StatusLists) due(l *signedList, now time.Time) bool {
-	age := now.Sub(l.signedAt)
-	if l.body == nil || age < 0 || age >= StatusListLifetime/2 {
-		return true
-	}
-	if _, published := s.Keys.PublishedKey(l.kid); !published {
-		return true
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return l.changed && age >= statusListEvery
-}
-
-func (s *StatusLists) valid(l *signedList, now time.Time) bool {
-	_, published := s.Keys.PublishedKey(l.kid)
-	return published && now.Before(l.signedAt.Add(StatusListLifetime)) && !now.Before(l.signedAt)
-}
-
-// statusListClaims is the payload of a status list token (section 5.1). RevokedBefore is a claim of
-// ours: every token of the issuer that was issued before is revoked (docs/resource-servers.md).
-type statusListClaims struct {
-	Issuer        string          `json:"iss"`
-	Subject       string          `json:"sub"`
-	IssuedAt      int64           `json:"iat"`
-	Expires       int64           `json:"exp"`
-	TTL           int64           `json:"ttl"`
-	RevokedBefore int64           `json:"revoked_before,omitempty"`
-	List          statuslist.List `json:"status_list"`
-}
-
-// renew reads what is revoked, and signs it unless the list says that already and is young enough.
-func (s *StatusLists) renew(ctx context.Context, l *signedList, number int64, now time.Time) error {
-	s.mark(l, false) // what is revoked from here on marks it again
-	err := s.sign(ctx, l, number, now)
-	if err != nil {
-		s.mark(l, true)
-		return err
-	}
-	s.keep(number, l)
-	return nil
-}
-
-func (s *StatusLists) mark(l *signedList, changed bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l.changed = changed
-}
-
-func (s *StatusLists) sign(ctx context.Context, l *signedList, number int64, now time.Time) error {
-	first := number * statuslist.Size
-	revoked, err := s.Store.RevokedPlaces(ctx, first, first+statuslist.Size-1)
-	if err != nil {
-		return fmt.Errorf("read the revoked places of a status list: %w", err)
-	}
-	all := statuslist.New(statuslist.Size)
-	all.RevokeBelow(int(max(min(revoked.CutoffIndex-first, statuslist.Size), 0)))
-	for _, place := range revoked.Ended {
-		all.Revoke(int(place - first))
-	}
-	claims := statusListClaims{
-		Issuer: s.URL, Subject: s.address(number), TTL: int64(statusListTTL / time.Second),
-		IssuedAt: now.Unix(), Expires: now.Add(StatusListLifetime).Unix(),
-	}
-	if !revoked.CutoffAt.IsZero() {
-		// Up to the next full second: a token says in which second it was issued. A token of after the
-		// cutoff within that second is refused, too, and its client gets another one.
-		claims.RevokedBefore = revoked.CutoffAt.Add(time.Second - 1).Unix()
-	}
-	digest := all.Hash(claims.RevokedBefore)
-	if l.places == digest && s.valid(l, now) && now.Sub(l.signedAt) < StatusListLifetime/2 {
-		return nil
-	}
-	signer, err := s.Keys.Signer(s.Alg)
-	if err != nil {
-		return unready(fmt.Errorf("sign a status list: %w", err))
-	}
-	if claims.List, err = all.Encode(); err != nil {
-		return err
-	}
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		return err
-	}
-	token, err := s.Sign(signer, TypeStatusList, payload)
-	if err != nil {
-		return fmt.Errorf("sign a status list: %w", err)
-	}
-	l.body, l.kid, l.places, l.signedAt = []byte(token), signer.KeyID(), digest, now
-	return nil
-}
-
-// keep counts the memory of a list that was signed, and forgets the lists that were not asked for
-// longest while there is too much.
-func (s *StatusLists) keep(number int64, l *signedList) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.lists[number] != l { // it was forgotten meanwhile
-		return
-	}
-	s.bytes += len(l.body) - l.size
-	l.size = len(l.body)
-	for s.bytes > statusListMemory {
-		oldest, at := int64(-1), l.used
-		for number, other := range s.lists {
-			if other != l && !other.used.After(at) {
-				oldest, at = number, other.used
-			}
-		}
-		if oldest < 0 {
-			return
-		}
-		s.bytes -= s.lists[oldest].size
-		delete(s.lists, oldest)
-	}
 }

@@ -278,8 +278,9 @@ func TestTheListAndItsAnswer(t *testing.T) {
 		s.Do(apitest.Request{Path: "/oauth2/status/0", Header: http.Header{"If-None-Match": {tag}}}).Want(304, "")
 		s.Do(apitest.Request{Path: "/oauth2/status/1"}).Want(200, "") // another replica may have begun it
 		for _, none := range []string{"2", "-1", "00", "+0", "x", "0x0", "9223372036854775807", "99999999999999999999", "%30%2f"} {
-			if res := s.Do(apitest.Request{Path: "/oauth2/status/" + none}); res.Status != 404 {
-				t.Errorf("list %s: %d", none, res.Status)
+			res := s.Do(apitest.Request{Path: "/oauth2/status/" + none})
+			if control := res.Header.Get("Cache-Control"); res.Status != 404 || control != "no-store" {
+				t.Errorf("list %s: %d, %s", none, res.Status, control)
 			}
 		}
 
@@ -331,6 +332,33 @@ func TestWithoutStatusLists(t *testing.T) {
 			t.Errorf("%+v, %v", c, err)
 		}
 	})
+}
+
+// deadlines is a store that asks how long a request waits for a status list.
+type deadlines struct {
+	apitest.Store
+	latest time.Duration // of the last read; negative: it waits forever
+}
+
+func (d *deadlines) RevokedPlaces(ctx context.Context, first, last int64) (userstore.StatusPlaces, error) {
+	d.latest = -1
+	if at, ok := ctx.Deadline(); ok {
+		d.latest = time.Until(at)
+	}
+	return d.Store.RevokedPlaces(ctx, first, last)
+}
+
+// A store that hangs holds up no request for a list forever: verifiers wait for five seconds.
+func TestARequestForAListHasADeadline(t *testing.T) {
+	var d *deadlines
+	s := apitest.New(t, apitest.Options{StatusLists: true, Store: func(db *sqlstore.DB) apitest.Store {
+		d = &deadlines{Store: db}
+		return d
+	}})
+	s.Do(apitest.Request{Path: "/oauth2/status/0"}).Want(200, "")
+	if d.latest <= 0 || d.latest > 2*time.Second {
+		t.Errorf("the store has %v (-1ns: forever)", d.latest)
+	}
 }
 
 // failing is a store whose status lists cannot be read for a while.
