@@ -82,9 +82,6 @@ func (i *Issuer) Push(ctx context.Context, auth ClientAuth, r AuthorizationReque
 	case jkt != "":
 		p.JKT = jkt
 	}
-	if err := i.useProof(ctx, proof); err != nil {
-		return PushedResponse{}, failed(err)
-	}
 	reference := i.NewID()
 	id := sha256.Sum256([]byte(reference))
 	p.Pushed = base64.RawURLEncoding.EncodeToString(id[:])
@@ -100,6 +97,11 @@ func (i *Issuer) Push(ctx context.Context, auth ClientAuth, r AuthorizationReque
 	case errors.Is(err, userstore.ErrConflict):
 		return PushedResponse{}, errTooManyPushed.because(&userstore.RateLimitedError{RetryAfter: pushedLifetime / 10})
 	case err != nil:
+		return PushedResponse{}, failed(err)
+	}
+	// After the write, unlike at the token endpoint: the limits of pushed requests also bound what a
+	// stranger can store here in the name of a public client. What a used proof leaves, nobody can use.
+	if err := i.useProof(ctx, proof); err != nil {
 		return PushedResponse{}, failed(err)
 	}
 	return PushedResponse{RequestURI: pushedPrefix + reference, ExpiresIn: int64(pushedLifetime / time.Second)}, nil

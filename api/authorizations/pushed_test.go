@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/dpop/dpoptest"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
@@ -295,11 +296,14 @@ func TestD13PushedRequestsAreBounded(t *testing.T) {
 		})
 		// Another client's have their own room, and the room in all.
 		push(s, pushRequest(s, other))
-		s.Do(pushRequest(s, other)).Want(http.StatusTooManyRequests, "temporarily_unavailable")
-		// A login makes room, and so does time.
+		proved := pushRequest(s, other)
+		claims := dpoptest.For(http.MethodPost, apitest.IssuerURL+proved.Path, s.Clock.Now())
+		proved.Header = http.Header{"Dpop": {dpoptest.NewKey(t).Proof(t, claims)}}
+		s.Do(proved).Want(http.StatusTooManyRequests, "temporarily_unavailable")
+		// A login makes room, and so does time. The use of a proof was not stored either.
 		p := s.Browser().SignIn(path, alice).WantPage(http.StatusOK, "consent-approve")
 		wantCode(t, p.Submit("consent-approve", nil))
-		push(s, pushRequest(s, other))
+		s.Do(proved).Want(http.StatusCreated, "")
 		s.Do(pushRequest(s, other)).Want(http.StatusTooManyRequests, "temporarily_unavailable")
 		s.Advance(5 * time.Minute)
 		push(s, pushRequest(s, web))
