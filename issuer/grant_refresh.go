@@ -35,6 +35,7 @@ var (
 //	                          generation before was answered late as well, or this one five times
 //	gen < G-1                 a replay: revoke the grant
 //	gen > G                   the store has lost writes: revoke the grant
+//	gen < G, without the key  a replay, where the grant of a public client is bound to a key (RFC 9449)
 //
 // Every other fault of a request is found before any of this and leaves the row unchanged. Without
 // scope and resource a rotation is one statement. Every error is an *Error.
@@ -176,7 +177,7 @@ func (f *refresh) advance(ctx context.Context) (view userstore.GrantView, err er
 			if !errors.Is(err, userstore.ErrConflict) {
 				return next, err
 			}
-		} else if err := f.checkStanding(ctx, view.Grant); !errors.Is(err, userstore.ErrConflict) {
+		} else if err := f.checkStanding(ctx, view); !errors.Is(err, userstore.ErrConflict) {
 			return view, err
 		}
 		if view, err = f.checkedGrant(ctx); err != nil {
@@ -204,7 +205,7 @@ func (f *refresh) checkedGrant(ctx context.Context) (userstore.GrantView, error)
 		return view, errRefreshToken.because(errors.New("the grant is not of a public first-party client"))
 	case f.request.FirstParty && c.DPoPBoundAccessTokens:
 		return view, errBoundClient
-	case c.Public() && g.JKT != "" && !f.anyKey && g.JKT != f.request.proof.thumbprint():
+	case f.presented.generation == g.Generation && f.lacksKey(view):
 		return view, errRefreshKey
 	case !g.RevokedAt.IsZero():
 		return view, errRefreshToken.because(errors.New("the grant is revoked"))
@@ -221,22 +222,34 @@ func (f *refresh) checkedGrant(ctx context.Context) (userstore.GrantView, error)
 	return view, err
 }
 
+// lacksKey reports whether the grant is bound to a key that the request does not prove to have.
+func (f *refresh) lacksKey(view userstore.GrantView) bool {
+	jkt := view.Grant.JKT
+	return view.Client.Public() && jkt != "" && !f.anyKey && jkt != f.request.proof.thumbprint()
+}
+
 // checkStanding handles a generation that is not the row's. It returns nil if the row's generation
 // is to be answered once more. For a replay it revokes the grant.
-func (f *refresh) checkStanding(ctx context.Context, g userstore.Grant) error {
-	switch f.standing(f.presented.generation, g, f.now.Sub(g.RotatedAt) <= f.ReuseWindow) {
-	case Ahead:
+//
+// An earlier generation without the grant's key is a replay at once. The grant may have got its key with
+// the first proof of a thief, whose tokens the owner could neither use nor, by using the last one that
+// was not bound, bring to an end.
+func (f *refresh) checkStanding(ctx context.Context, view userstore.GrantView) error {
+	g := view.Grant
+	standing := f.standing(f.presented.generation, g, f.now.Sub(g.RotatedAt) <= f.ReuseWindow)
+	switch {
+	case standing == Ahead:
 		return f.revoke(ctx, g, Ahead, audit.GenerationAhead, "store_lost_writes")
-	case Replayed:
-		if f.presented.generation < g.Generation-1 {
-			return f.revoke(ctx, g, Replayed, audit.RefreshReplayed, "older_generation")
-		}
+	case f.lacksKey(view):
+		return f.revoke(ctx, g, Replayed, audit.RefreshReplayed, "without_key")
+	case standing == Replayed && f.presented.generation < g.Generation-1:
+		return f.revoke(ctx, g, Replayed, audit.RefreshReplayed, "older_generation")
+	case standing == Replayed:
 		return f.revoke(ctx, g, Replayed, audit.RefreshReplayed, "late_too_often")
-	case InWindow:
-		f.found = InWindow
+	}
+	if f.found = standing; standing == InWindow {
 		return nil
 	}
-	f.found = Late
 	e := grantEvent(ctx, f.now, audit.RefreshLate, g)
 	return audit.Stored(ctx, f.Log, f.Grants.AnswerLate(ctx, g.ID, g.Generation, MaxLate, e), e)
 }
