@@ -58,7 +58,6 @@ var storeless = map[string]string{
 	"POST /login/passkey":                         "the challenge is in a sealed handle",
 	"POST /message/passkey":                       "the challenge is in a sealed handle",
 	"GET /.well-known/jwks.json":                  "served from memory",
-	"GET /oauth2/status/{list}":                   "only there with status lists; it reads, and has tests of its own",
 	"GET /.well-known/openid-configuration":       "served from memory",
 	"GET /.well-known/oauth-authorization-server": "served from memory",
 	"GET /.well-known/webauthn":                   "the configuration",

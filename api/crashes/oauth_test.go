@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/internal/dpop/dpoptest"
@@ -43,6 +44,17 @@ var oauthJourneys = []journey{
 		s.Do(prove(s.RefreshRequest(c, tokens.Refresh), "")).Want(200, "").JSON(&tokens)
 		by := http.Header{"Authorization": {"DPoP " + tokens.Access}}
 		s.Do(prove(apitest.Request{Path: "/oauth2/userinfo", Header: by}, tokens.Access)).Want(200, "")
+		s.Do(prove(s.Authenticated(c, "/oauth2/par", url.Values{"response_type": {"code"}, "redirect_uri": {c.RedirectURIs[0]},
+			"scope": {"openid"}, "code_challenge": {apitest.Challenge}, "code_challenge_method": {"S256"}}), "")).Want(201, "")
+	}},
+	{"status lists", with(func(o *apitest.Options) { o.StatusLists = true }), func(s *apitest.Server, name string) {
+		// A client gets its place with its first token, and a list is read when something was revoked.
+		machine := quiet(s).Register(userstore.Client{ID: name, GrantTypes: []string{userstore.GrantClientCredentials}})
+		s.Do(s.Authenticated(machine, "/oauth2/token", url.Values{"grant_type": {userstore.GrantClientCredentials}})).Want(200, "")
+		tokens := quiet(s).Login(quiet(s).SignUp(name))
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/logout", Token: tokens.Access}).Want(204, "")
+		quiet(s).Advance(2 * time.Second)
+		s.Do(apitest.Request{Path: "/oauth2/status/0"}).Want(200, "")
 	}},
 	{"a confidential client", nil, func(s *apitest.Server, name string) {
 		u := quiet(s).Operated(name+"@example.test", true)
