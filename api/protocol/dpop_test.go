@@ -3,6 +3,7 @@ package protocol_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -264,6 +265,17 @@ func TestD06Nonces(t *testing.T) {
 		}
 		claims := dpoptest.WithToken(p.proof(p.key, "GET", "/oauth2/userinfo"), tokens.Access)
 		p.Do(sending(presenting("DPoP", "GET", "/oauth2/userinfo", tokens.Access), p.key.Proof(t, dpoptest.With(claims, "nonce", nonce)))).Want(200, "")
+		pushed := p.Authenticated(p.web, "/oauth2/par", p.authorization())
+		if res := p.Do(p.proved(p.key, pushed)).Want(400, "use_dpop_nonce"); res.Header.Get("DPoP-Nonce") != nonce {
+			t.Errorf("D-06 at /oauth2/par: nonce %q", res.Header.Get("DPoP-Nonce"))
+		}
+		// A script of the app can read the nonce and the challenge.
+		fromApp := p.proved(p.key, presenting("DPoP", "GET", "/oauth2/userinfo", tokens.Access))
+		fromApp.Header.Set("Origin", "https://web.test")
+		exposed := strings.Split(p.Do(fromApp).Want(401, "use_dpop_nonce").Header.Get("Access-Control-Expose-Headers"), ", ")
+		if !slices.Contains(exposed, "DPoP-Nonce") || !slices.Contains(exposed, "WWW-Authenticate") {
+			t.Errorf("D-06: scripts may read %q", exposed)
+		}
 		if res := p.Do(own).Want(200, ""); res.Header.Get("DPoP-Nonce") != "" {
 			t.Error("a client without proofs gets a nonce")
 		}
@@ -428,6 +440,9 @@ func TestBoundCodes(t *testing.T) {
 			for _, jkt := range []string{"x", p.key.Thumbprint + "=", p.key.Thumbprint[1:], strings.Repeat("~", 43)} {
 				push(nil, jkt).Want(400, "invalid_request")
 			}
+			twice := p.authorization()
+			twice["dpop_jkt"] = []string{p.key.Thumbprint, p.key.Thumbprint}
+			p.Do(p.Authenticated(p.web, "/oauth2/par", twice)).Want(400, "invalid_request")
 		})
 	})
 }
@@ -498,4 +513,38 @@ func TestClientsWhoseTokensAreBound(t *testing.T) {
 		p.Unchanged(func() { p.Do(p.RefreshRequest(careful, tokens.Refresh)).Want(400, "invalid_dpop_proof") })
 		p.Do(p.proved(p.key, p.RefreshRequest(careful, tokens.Refresh))).Want(200, "")
 	})
+}
+
+// TestProofsUnderAPath: htu is the address of a request as its sender knows it, with the path of the issuer
+// and without query and fragment; what a proxy says of the address does not matter (H-06).
+func TestProofsUnderAPath(t *testing.T) {
+	s := apitest.New(t, apitest.Options{IssuerURL: "https://id.test/p"})
+	c, key := s.Register(userstore.Client{ID: "machine"}), dpoptest.NewKey(t)
+	ask := func(htu string) *apitest.Response {
+		q := s.Authenticated(c, "/p/oauth2/token", url.Values{"grant_type": {"client_credentials"}})
+		q.Header = http.Header{"X-Forwarded-Host": {"evil.test"}, "X-Forwarded-Prefix": {"/evil"}, "Forwarded": {"host=evil.test"}}
+		return s.Do(sending(q, key.Proof(t, dpoptest.For("POST", htu, s.Clock.Now()))))
+	}
+	for _, htu := range []string{
+		"https://id.test/oauth2/token", "https://id.test/p/oauth2/token/", "https://id.test/p//oauth2/token", "http://id.test/p/oauth2/token",
+		"https://evil.test/p/oauth2/token", "https://id.test/evil/p/oauth2/token", "https://id.test/p/oauth2/par",
+	} {
+		if res := ask(htu); res.Status != 400 || res.Code() != "invalid_dpop_proof" {
+			t.Errorf("%s: %d %s", htu, res.Status, res.Code())
+		}
+	}
+	var tokens apitest.Tokens
+	for _, htu := range []string{"https://id.test/p/oauth2/token", "HTTPS://ID.test:443/p/./oauth2/%74oken?a=b#c"} {
+		ask(htu).Want(200, "").JSON(&tokens)
+	}
+	at := func(htu string) *apitest.Response {
+		claims := dpoptest.WithToken(dpoptest.For("GET", htu, s.Clock.Now()), tokens.Access)
+		return s.Do(sending(presenting("DPoP", "GET", "/p/oauth2/userinfo?a=b", tokens.Access), key.Proof(t, claims)))
+	}
+	at("https://id.test/oauth2/userinfo").Want(401, "invalid_dpop_proof")
+	// There is no user; what is said of it is said by the scheme of the request.
+	if got := at("https://id.test/p/oauth2/userinfo").Want(403, "insufficient_scope").Header.Get("WWW-Authenticate"); !strings.HasPrefix(got,
+		`DPoP error="insufficient_scope"`) {
+		t.Errorf("the challenge is %q", got)
+	}
 }
