@@ -70,10 +70,11 @@ func (i *Issuer) scopesOf(l liveToken) []string {
 	})
 }
 
-// live checks an access token that a request is about, whoever may use it (see present): ours, under a published key, and with claims
-// that a resource server of this audience would accept (anyAudience: any resource server); its
-// grant live, and its user and client enabled. A token without a user has no grant: liveClient
-// checks it further. The error is InvalidToken or Expired, or says that nothing could be decided.
+// live checks an access token that a request is about, whoever may use it (see present): ours, under a
+// published key, and with claims that a resource server of this audience would accept (anyAudience: any
+// resource server); its grant live, and its user and client enabled. A token without a user has no
+// grant: liveClient checks it further. The error is InvalidToken or Expired, or says that nothing could
+// be decided.
 func (i *Issuer) live(ctx context.Context, raw, audience string) (liveToken, error) {
 	now := i.now()
 	// A replica that may not sign has an old view or a wrong clock: its answer about exp cannot be

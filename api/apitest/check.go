@@ -149,7 +149,9 @@ var secretMember = regexp.MustCompile(`(?i)password|token|secret|code`)
 const linesType = "application/x-ndjson"
 
 // signedTypes are of answers that are a compact JWS.
-var signedTypes = map[string]bool{"application/jwt": true, "application/token-introspection+jwt": true, "application/statuslist+jwt": true}
+var signedTypes = map[string]bool{
+	"application/jwt": true, "application/token-introspection+jwt": true, "application/statuslist+jwt": true,
+}
 
 var (
 	oauthText   = regexp.MustCompile(`^[ !#-\[\]-~]*$`)
