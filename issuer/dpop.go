@@ -17,12 +17,13 @@ import (
 // that are of no use without it.
 //
 // A proof is checked as soon as its sender is known, and used last: just before the grant is written or
-// the answer is given. So a request that is refused for any other reason uses up nothing, strangers
-// store nothing, and of many requests with one proof, on whatever replicas, one succeeds. A client makes
-// a proof for each request, so it loses nothing when a request fails after that.
+// the answer is given. So a request that proves nothing else, such as a wrong code, uses up nothing,
+// strangers store nothing, and of many requests with one proof, on whatever replicas, one succeeds. A
+// client makes a proof for each request, so it loses nothing when a request fails after that.
 //
 // The refresh token of a public client is bound to the key as well (section 5): Grant.JKT. That of a
 // confidential client is bound to the client's own credential, and may be used with a new key.
+// docs/decisions/dpop.md has the reasons.
 
 // Codes of RFC 9449 sections 5, 7.1 and 8.
 const (
@@ -90,9 +91,9 @@ func (i *Issuer) proofFor(path string, headers []string) (*keyProof, error) {
 	return i.checkProof(headers, dpop.Expected{Method: http.MethodPost, URI: i.endpoint(path)})
 }
 
-// useProof makes sure that a proof is used once, on all replicas together. The use is remembered for longer
-// than the proof is accepted: a replica whose clock is ahead must not forget a proof that another one
-// still accepts. For the same request the proof counts as used once.
+// useProof makes sure that a proof is used once, on all replicas together; within one request it may be
+// called again. The use is remembered for longer than the proof is accepted: a replica whose clock is
+// ahead must not forget a proof that another one still accepts.
 func (i *Issuer) useProof(ctx context.Context, p *keyProof) error {
 	if p == nil || p.used {
 		return nil

@@ -381,20 +381,22 @@ func TestRefreshTokensOfBoundGrants(t *testing.T) {
 	})
 }
 
-// TestAStolenRefreshTokenIsNotKeptByAKey: a thief who brings a key of his own binds the grant to it, and the
-// owner finds out with the next refresh, as without keys (T-18). So does whoever has the key of a grant,
-// when somebody sends a token of before: also within the time in which a lost answer is given again.
+// TestAStolenRefreshTokenIsNotKeptByAKey: a thief who brings a key binds the grant to it; the owner's next
+// refresh, with a token of before and without that key, ends the session all the same (T-18), also
+// within the time in which a lost answer is given again.
 func TestAStolenRefreshTokenIsNotKeptByAKey(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		p := newProving(t, s)
+		bare := func(q apitest.Request) apitest.Request { return q }
+		withAnother := func(q apitest.Request) apitest.Request { return p.proved(p.key, q) }
 		for name, row := range map[string]struct {
 			begun apitest.Tokens
-			key   dpoptest.Key
-			again func(q apitest.Request) apitest.Request
+			key   dpoptest.Key // that the session is bound to
+			again func(apitest.Request) apitest.Request
 		}{
-			"T-18 bound by a thief, and the owner has no key":      {p.Redeem(p.alice, p.spa), p.other, func(q apitest.Request) apitest.Request { return q }},
-			"T-18 bound by a thief, and the owner has another key": {p.Redeem(p.alice, p.spa), p.other, func(q apitest.Request) apitest.Request { return p.proved(p.key, q) }},
-			"T-18 bound from the beginning":                        {p.redeemed(p.key, p.spa), p.key, func(q apitest.Request) apitest.Request { return q }},
+			"T-18 bound by a thief, and the owner has no key":      {p.Redeem(p.alice, p.spa), p.other, bare},
+			"T-18 bound by a thief, and the owner has another key": {p.Redeem(p.alice, p.spa), p.other, withAnother},
+			"T-18 bound from the beginning":                        {p.redeemed(p.key, p.spa), p.key, bare},
 		} {
 			t.Run(name, func(t *testing.T) {
 				p := p.with(t)
