@@ -30,21 +30,21 @@
 //   - `exp`, `iat`, `sub`, `client_id` and `jti` are present.
 //   - The clock is between `nbf` and `exp`, give or take Config.ClockSkew.
 //
-// ID tokens, refresh tokens, tokens bound to a key (`cnf`) that come without a proof of it, and tokens with unknown header
-// members, duplicate members or claims in the wrong case are refused.
+// ID tokens, refresh tokens, tokens bound to a key (`cnf`) that come without a proof of it, and tokens
+// with unknown header members, duplicate members or claims in the wrong case are refused.
 //
-// The verifier does not read a `status` claim (token status lists) yet: it accepts the access token
-// of a revoked grant until the token expires.
+// A token that names a token status list (`status`) is checked against it, so that a revoked one is
+// refused within seconds. Config.Status says what becomes of such tokens where there is no network.
 //
 // What is refused is ErrInvalid, and ErrExpired, ErrWrongAudience and their like say why. Those are
-// for your log: a caller learns no more than the code. ErrKeysUnavailable means that nothing was
-// decided.
+// for your log: a caller learns no more than the code. ErrKeysUnavailable, ErrStatusUnavailable and
+// ErrOverloaded mean that nothing was decided.
 //
 // # Scopes, roles and other transports
 //
 // RequireScope requires every one of its scopes, RequireRole one of its roles. Require takes both,
 // and logins, from a table; Check judges a token without a request. Package grpcauth, a module of
-// its own, has the interceptors for gRPC.
+// its own, has the interceptors for gRPC; others are made of AuthenticatePresented and Challenges.
 //
 // # Stronger and fresher logins
 //

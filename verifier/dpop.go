@@ -232,29 +232,16 @@ func (h *holders) nonces(now time.Time) []string {
 	return known
 }
 
-// giveNonce gives the sender of a token the nonce for its next proof, if it needs one (RFC 9449 section 8.2).
-func (h *holders) giveNonce(w http.ResponseWriter, token *Token, now time.Time) {
-	if h == nil || token.KeyThumbprint == "" {
-		return
+// NextNonce returns the nonce for the next proof of the sender of a token, for the header DPoP-Nonce of
+// the answer (RFC 9449 section 8.2); empty: it needs none. Middleware gives it by itself.
+func (v *Verifier) NextNonce(token *Token) string {
+	if v.dpop == nil || token == nil || token.KeyThumbprint == "" {
+		return ""
 	}
-	if nonces := h.nonces(now); nonces != nil {
-		w.Header().Set(dpop.NonceName, nonces[0])
+	if nonces := v.dpop.nonces(v.now()); nonces != nil {
+		return nonces[0]
 	}
-}
-
-// authenticate verifies the token that a request presents by Bearer or DPoP.
-func (v *Verifier) authenticate(r *http.Request, raw string, byDPoP bool) (*Token, error) {
-	switch {
-	case byDPoP:
-		return v.VerifyDPoP(r.Context(), raw, DPoPRequest{
-			Proofs: r.Header["Dpop"], Method: r.Method, URL: v.dpop.url + requestPath(r),
-		})
-	case v.dpop != nil && v.dpop.required:
-		e := invalid("", "bearer tokens are refused here (DPoP.Required)")
-		e.byDPoP = true
-		return nil, e
-	}
-	return v.Verify(r.Context(), raw)
+	return ""
 }
 
 // requestPath returns the path of a request as its client wrote it: a mux may have taken a part of it off

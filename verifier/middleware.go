@@ -75,34 +75,61 @@ func (v *Verifier) verifiedFrom(ctx context.Context) verified {
 }
 
 // Authenticate finds the request's token, by the scheme Bearer (RFC 6750 section 2.1) or DPoP (RFC 9449
-// section 7.1, see Config.DPoP), and verifies it, for
-// handlers that write their own answers; WriteError writes the answer that Middleware would give.
+// section 7.1, see Config.DPoP), and verifies it, for handlers that write their own answers; WriteError
+// writes the answer that Middleware would give.
 //
 // A token in the query or in a form is not accepted: the first leaks into logs, the second needs
 // the body. A form that carries a token beside the header is refused, because a request must not
 // have two tokens.
 func (v *Verifier) Authenticate(r *http.Request) (*Token, error) {
-	fields := r.Header["Authorization"]
-	if len(fields) > 1 {
-		return nil, &Error{Code: CodeInvalidRequest, Reason: "the request has more than one Authorization header"}
+	p := Presented{Authorization: r.Header["Authorization"], DPoP: r.Header["Dpop"], Method: r.Method}
+	if len(p.DPoP) > 0 { // nothing else names the path
+		p.Path = requestPath(r)
 	}
-	if len(fields) == 0 {
-		return nil, &Error{Code: CodeMissingToken, Reason: "the request has no Authorization header"}
-	}
-	scheme, raw, _ := strings.Cut(fields[0], " ")
-	raw = strings.TrimLeft(raw, " ") // one space or several (RFC 6750 section 2.1)
-	byDPoP := v.dpop != nil && strings.EqualFold(scheme, "DPoP")
-	if !byDPoP && !strings.EqualFold(scheme, "Bearer") || raw == "" {
-		return nil, &Error{Code: CodeMissingToken, Reason: "the Authorization header holds no bearer token"}
-	}
-	token, err := v.authenticate(r, raw, byDPoP)
+	token, err := v.AuthenticatePresented(r.Context(), p)
 	if err != nil {
 		return nil, err
 	}
 	if formHasToken(r) {
-		return nil, &Error{Code: CodeInvalidRequest, Reason: "the request has a token in its header and another in its form"}
+		return nil, &Error{
+			Code: CodeInvalidRequest, Reason: "the request has a token in its header and another in its form",
+		}
 	}
 	return token, nil
+}
+
+// Presented is what a request says about its token, for transports that have no http.Request.
+type Presented struct {
+	Authorization []string // the values of the header Authorization
+	DPoP          []string // the values of the header DPoP
+	Method        string   // of the HTTP request; POST with gRPC
+	Path          string   // as the client wrote it, escaped; with gRPC the full name of the method
+}
+
+// AuthenticatePresented is Authenticate for other transports, such as that of package grpcauth. The
+// next nonce of a client that sent a proof is NextNonce's.
+func (v *Verifier) AuthenticatePresented(ctx context.Context, p Presented) (*Token, error) {
+	switch len(p.Authorization) {
+	case 0:
+		return nil, &Error{Code: CodeMissingToken, Reason: "the request has no Authorization header"}
+	case 1:
+	default:
+		return nil, &Error{Code: CodeInvalidRequest, Reason: "the request has more than one Authorization header"}
+	}
+	scheme, raw, _ := strings.Cut(p.Authorization[0], " ")
+	raw = strings.TrimLeft(raw, " ") // one space or several (RFC 6750 section 2.1)
+	byDPoP := v.dpop != nil && strings.EqualFold(scheme, "DPoP")
+	switch {
+	case !byDPoP && !strings.EqualFold(scheme, "Bearer") || raw == "":
+		return nil, &Error{Code: CodeMissingToken, Reason: "the Authorization header holds no bearer token"}
+	case byDPoP:
+		return v.VerifyDPoP(ctx, raw, DPoPRequest{Proofs: p.DPoP, Method: p.Method, URL: v.dpop.url + p.Path})
+	case v.dpop != nil && v.dpop.required:
+		e := invalid("", "bearer tokens are refused here (DPoP.Required)")
+		e.byDPoP = true
+		return nil, e
+	}
+	return v.Verify(ctx, raw)
 }
 
 // maxFormPeek is how much of a form is searched. A second token after that goes unnoticed, but is
@@ -201,11 +228,8 @@ func (v *Verifier) writeError(w http.ResponseWriter, err error, scopes []string)
 	v.log.Debug("request refused", "code", e.Code, "reason", e.Reason)
 
 	h := w.Header()
-	if challenge := v.challenge(err, scopes); challenge != "" {
-		h.Set("WWW-Authenticate", challenge)
-		if v.dpop != nil && !e.byDPoP && (a.oauth == "" || a.oauth == "invalid_token") {
-			h.Add("WWW-Authenticate", dpopChallenge)
-		}
+	if challenges := v.challenges(err, scopes); len(challenges) > 0 {
+		h["Www-Authenticate"] = challenges
 		if e.Nonce != "" {
 			h.Set(dpop.NonceName, e.Nonce)
 		}
@@ -226,19 +250,19 @@ func (v *Verifier) writeError(w http.ResponseWriter, err error, scopes []string)
 	}{"about:blank", http.StatusText(a.status), a.status, a.detail, e.Code})
 }
 
-// Challenge returns the value of WWW-Authenticate with which WriteError answers err, for transports
-// other than HTTP; empty with keys_unavailable, which is no fault of the caller. The scopes of need
-// are named as Require does for a caller without a valid token.
-func (v *Verifier) Challenge(err error, need Requirement) string {
-	return v.challenge(err, need.Scopes)
+// Challenges returns the values of WWW-Authenticate with which WriteError answers err, for transports
+// other than HTTP; none where nothing was decided (503), which is no fault of the caller. The scopes of
+// need are named as Require does for a caller without a valid token.
+func (v *Verifier) Challenges(err error, need Requirement) []string {
+	return v.challenges(err, need.Scopes)
 }
 
-// challenge names the needed scopes to a client without a valid token only beside the metadata, in
+// challenges names the needed scopes to a client without a valid token only beside the metadata, in
 // which they are no secret.
-func (v *Verifier) challenge(err error, scopes []string) string {
+func (v *Verifier) challenges(err error, scopes []string) []string {
 	e, a := answered(err)
 	if a.status == http.StatusServiceUnavailable {
-		return ""
+		return nil
 	}
 	scheme := "Bearer "
 	if e.byDPoP {
@@ -264,7 +288,10 @@ func (v *Verifier) challenge(err error, scopes []string) string {
 	if v.metadata != nil { // RFC 9728 section 5.1
 		challenge += `, resource_metadata="` + v.metadata.url + `"`
 	}
-	return challenge
+	if v.dpop != nil && !e.byDPoP && (a.oauth == "" || a.oauth == "invalid_token") {
+		return []string{challenge, dpopChallenge}
+	}
+	return []string{challenge}
 }
 
 // quotable drops the characters that RFC 6750 section 3 does not allow inside quotes.

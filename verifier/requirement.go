@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/internal/dpop"
 )
 
 // Requirement is what a request needs of a valid token; the zero value needs nothing more. It is
@@ -69,13 +71,13 @@ func (v *Verifier) Require(r Requirement) func(http.Handler) http.Handler {
 }
 
 // Check returns why a token that v verified does not satisfy r: an *Error that WriteError and
-// Challenge know. A token that is not v's to judge, such as nil, satisfies nothing.
+// Challenges know. A token that is not v's to judge, such as nil, satisfies nothing.
 func (v *Verifier) Check(token *Token, r Requirement) error {
 	if token == nil || v.issuer(token.Issuer) == nil {
 		return &Error{Code: CodeMissingToken, Reason: "there is no token that this verifier accepted"}
 	}
 	need := r.requirement()
-	return v.check(token, need, need)
+	return asPresented(token, v.check(token, need, need))
 }
 
 // RequireRole is Middleware that also requires that the user has one of roles; nested, one of each
@@ -219,7 +221,9 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			g.v.writeError(w, err, g.need.scopes)
 			return
 		}
-		g.v.dpop.giveNonce(w, token, g.v.now())
+		if nonce := g.v.NextNonce(token); nonce != "" {
+			w.Header().Set(dpop.NonceName, nonce)
+		}
 		known = verified{token: token, by: g.v}
 	}
 	known.need = known.need.and(g.need)

@@ -84,11 +84,14 @@ func newReleases(t *testing.T) releases {
 			t.Fatal(err)
 		}
 	}
+	succeed(t, filepath.Join(r.repository, "verifier/grpcauth"), "go", "mod", "edit",
+		"-require=github.com/signet-id/signet@"+releaseTag)
 	succeed(t, r.repository, "git", "init", "--quiet")
 	succeed(t, r.repository, "git", "add", "--all")
 	succeed(t, r.repository, "git", "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet",
 		"--date="+releaseTime, "-m", "a release")
 	succeed(t, r.repository, "git", "tag", releaseTag)
+	succeed(t, r.repository, "git", "tag", "verifier/grpcauth/"+releaseTag)
 	return r
 }
 

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/asn1"
 	"encoding/base64"
+	"encoding/json"
 	"math/big"
 	"math/rand/v2"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
@@ -94,6 +96,60 @@ func TestOtherLibrariesAgree(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// jwx reads the keys that we write and names them as we do, and refuses what we refuse to name.
+func TestOtherLibrariesNameAKeyAlike(t *testing.T) {
+	keys := []crypto.PublicKey{}
+	for _, alg := range algorithms {
+		keys = append(keys, newKey(t, alg).Public())
+	}
+	for short := false; !short; { // until a coordinate begins with a zero byte
+		key := newKey(t, ES256).Public().(*ecdsa.PublicKey)
+		point, err := key.Bytes()
+		if short = err == nil && point[1] == 0; short {
+			keys = append(keys, key)
+		}
+	}
+	for _, curve := range []elliptic.Curve{elliptic.P384(), elliptic.P521()} {
+		key, err := ecdsa.GenerateKey(curve, crand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key.Public())
+	}
+	for _, key := range keys {
+		theirs, err := jwk.FromRaw(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := theirs.Thumbprint(crypto.SHA256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Thumbprint(key)
+		if err != nil || got != base64.RawURLEncoding.EncodeToString(want) {
+			t.Errorf("%T: %s, %v, want %x", key, got, err, want)
+		}
+		text, err := json.Marshal(theirs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ec, ok := key.(*ecdsa.PublicKey); ok && ec.Curve != elliptic.P256() {
+			continue // no algorithm of ours
+		}
+		back, err := ParsePublic(text)
+		if err != nil || !back.Key.(interface{ Equal(crypto.PublicKey) bool }).Equal(key) {
+			t.Errorf("%s came back as %+v, %v", text, back, err)
+		}
+	}
+	for _, key := range []crypto.PublicKey{
+		(*rsa.PublicKey)(nil), &rsa.PublicKey{}, (*ecdsa.PublicKey)(nil), &ecdsa.PublicKey{}, ed25519.PublicKey(nil),
+	} {
+		if got, err := Thumbprint(key); err == nil {
+			t.Errorf("%T without a key in it is named %s", key, got)
+		}
 	}
 }
 

@@ -2,12 +2,17 @@ package jose
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -15,17 +20,42 @@ import (
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
-// Thumbprint returns the RFC 7638 SHA-256 thumbprint, base64url: our key ids.
+// Thumbprint returns the RFC 7638 SHA-256 thumbprint, base64url: our key ids, and the names of the keys
+// that tokens are bound to. Each DPoP proof needs one: jwx would take longer for it than for all else of
+// the proof but the signature.
 func Thumbprint(pub crypto.PublicKey) (string, error) {
-	key, err := publicJWK(pub)
+	members, err := requiredMembers(pub)
 	if err != nil {
 		return "", err
 	}
-	sum, err := key.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return "", fmt.Errorf("compute the key's thumbprint: %w", err)
+	sum := sha256.Sum256([]byte(members))
+	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
+}
+
+// requiredMembers returns the members of a JWK that its thumbprint is of, in their order (RFC 7638
+// section 3.2, RFC 8037 section 2).
+func requiredMembers(pub crypto.PublicKey) (string, error) {
+	text := base64.RawURLEncoding.EncodeToString
+	switch k := pub.(type) {
+	case *rsa.PublicKey:
+		if k != nil && k.N != nil && k.E > 0 {
+			return `{"e":"` + text(big.NewInt(int64(k.E)).Bytes()) + `","kty":"RSA","n":"` + text(k.N.Bytes()) + `"}`, nil
+		}
+	case *ecdsa.PublicKey:
+		if k == nil || k.Curve == nil {
+			break
+		}
+		if point, err := k.Bytes(); err == nil { // 4, x and y, each as long as the curve's field
+			size := len(point) / 2
+			return `{"crv":"` + k.Params().Name + `","kty":"EC","x":"` + text(point[1:1+size]) + `","y":"` +
+				text(point[1+size:]) + `"}`, nil
+		}
+	case ed25519.PublicKey:
+		if len(k) == ed25519.PublicKeySize {
+			return `{"crv":"Ed25519","kty":"OKP","x":"` + text(k) + `"}`, nil
+		}
 	}
-	return base64.RawURLEncoding.EncodeToString(sum), nil
+	return "", errors.New("the key is not a public key that a JWK can hold")
 }
 
 // IsThumbprint reports whether text is spelled as Thumbprint spells.
@@ -210,49 +240,31 @@ func (f *fields) algorithm() (string, error) {
 	return "", fmt.Errorf("the algorithm %.32q is not supported for a key of type %s", f.alg, f.kty)
 }
 
-// key checks the lengths of the numbers and has jwx read a JWK with nothing else in it.
+// key checks the lengths of the numbers and has the standard library make a key of them. checkPublic
+// decides whether it is sound.
 func (f *fields) key() (crypto.PublicKey, error) {
-	clean := map[string]string{"kty": f.kty}
-	put := func(name string, value []byte) { clean[name] = base64.RawURLEncoding.EncodeToString(value) }
 	switch f.kty {
 	case "RSA":
-		// RFC 7518 sections 2 and 6.3.1: as many bytes as needed and no more. jwx would cut a long
-		// e to an int.
+		// RFC 7518 sections 2 and 6.3.1: as many bytes as needed and no more.
 		if len(f.n) == 0 || f.n[0] == 0 || len(f.n) > maxRSABits/8 {
 			return nil, errors.New("the key's n is missing, too long or begins with a zero byte")
 		}
-		if len(f.e) == 0 || f.e[0] == 0 || len(f.e) > 4 || new(big.Int).SetBytes(f.e).BitLen() > 31 {
+		e := new(big.Int).SetBytes(f.e)
+		if len(f.e) == 0 || f.e[0] == 0 || e.BitLen() > 31 {
 			return nil, errors.New("the key's e is missing, too long or begins with a zero byte")
 		}
-		put("n", f.n)
-		put("e", f.e)
+		return &rsa.PublicKey{N: new(big.Int).SetBytes(f.n), E: int(e.Int64())}, nil
 	case "EC":
 		if len(f.x) != 32 || len(f.y) != 32 {
 			return nil, errors.New("the key's x and y must have 32 bytes each")
 		}
-		clean["crv"] = f.crv
-		put("x", f.x)
-		put("y", f.y)
-	case "OKP":
-		if len(f.x) != 32 {
-			return nil, errors.New("the key's x must have 32 bytes")
+		key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, f.x, f.y))
+		if err != nil {
+			return nil, errors.New("the P-256 point is not on the curve")
 		}
-		clean["crv"] = f.crv
-		put("x", f.x)
+		return key, nil
 	}
-	data, err := json.Marshal(clean)
-	if err != nil {
-		return nil, err
-	}
-	key, err := jwk.ParseKey(data)
-	if err != nil {
-		return nil, errors.New("the key cannot be read")
-	}
-	raw, err := jwk.PublicRawKeyOf(key)
-	if err != nil {
-		return nil, errors.New("the key cannot be read")
-	}
-	return raw, nil
+	return ed25519.PublicKey(f.x), nil
 }
 
 // MaxKeys is how many keys of a set are used; an honest set has a handful.

@@ -11,7 +11,8 @@
 // a time: members of archives, and bills of materials, have the time of the commit.
 //
 // The files of this package: main.go is the order of the steps, build.go runs Go, archive.go packs,
-// licences.go collects the licences, sbom.go has the bill of materials made.
+// licences.go collects the licences, sbom.go has the bill of materials made, modules.go sees that strangers
+// can get the modules beside Signet's own.
 package main
 
 import (
@@ -89,6 +90,9 @@ func releaseFor(ctx context.Context, scratch, source, out, platform string, at t
 		return nil, err
 	}
 	version, err := versionOf(binary)
+	if err == nil {
+		err = checkModules(ctx, source, version)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@ go 1.26.0
 replace github.com/signet-id/signet => ../..
 
 require (
-	github.com/signet-id/signet v0.0.0-00010101000000-000000000000
+	github.com/signet-id/signet v0.2.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261005182115-fad411399dd8
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,8 +126,10 @@ func (a *Auth) rule(method string) rule {
 // Unary returns the interceptor of calls with one message to and fro.
 func (a *Auth) Unary() grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		setTrailer := func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) } // the caller may be gone
-		withToken, err := a.authenticate(ctx, info.FullMethod, setTrailer)
+		withToken, err := a.authenticate(ctx, info.FullMethod, answer{
+			header:  func(md metadata.MD) { _ = grpc.SetHeader(ctx, md) }, // the caller may be gone
+			trailer: func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) },
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +140,10 @@ func (a *Auth) Unary() grpc.UnaryServerInterceptor {
 // Stream returns the interceptor of streams.
 func (a *Auth) Stream() grpc.StreamServerInterceptor {
 	return func(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-		ctx, err := a.authenticate(stream.Context(), info.FullMethod, stream.SetTrailer)
+		ctx, err := a.authenticate(stream.Context(), info.FullMethod, answer{
+			header:  func(md metadata.MD) { _ = stream.SetHeader(md) }, // the caller may be gone
+			trailer: stream.SetTrailer,
+		})
 		if err != nil {
 			return err
 		}
@@ -153,49 +159,61 @@ type authenticated struct {
 
 func (s *authenticated) Context() context.Context { return s.ctx }
 
+// answer is what a call is told beside its answer.
+type answer struct{ header, trailer func(metadata.MD) }
+
+// The metadata of answers, as the headers of the same names over HTTP.
+const (
+	challengeName = "www-authenticate"
+	nonceName     = "dpop-nonce"
+)
+
 // authenticate returns a context with the token of a call that may go on.
-func (a *Auth) authenticate(ctx context.Context, method string, setTrailer func(metadata.MD)) (context.Context, error) {
+func (a *Auth) authenticate(ctx context.Context, method string, to answer) (context.Context, error) {
 	rule := a.rule(method)
 	if rule.public {
 		return ctx, nil
 	}
-	token, err := a.token(ctx)
+	token, err := a.v.AuthenticatePresented(ctx, verifier.Presented{
+		Authorization: metadata.ValueFromIncomingContext(ctx, "authorization"),
+		DPoP:          metadata.ValueFromIncomingContext(ctx, "dpop"),
+		Method:        http.MethodPost, // every call is a POST to the name of its method
+		Path:          method,
+	})
 	if err == nil {
+		if nonce := a.v.NextNonce(token); nonce != "" {
+			to.header(metadata.Pairs(nonceName, nonce))
+		}
 		err = a.v.Check(token, rule.need)
 	}
 	if err != nil {
-		if challenge := a.v.Challenge(err, rule.need); challenge != "" {
-			setTrailer(metadata.Pairs("www-authenticate", challenge))
-		}
-		return nil, refusal(err)
+		return nil, a.refuse(err, rule, to)
 	}
 	return a.v.NewContext(ctx, token), nil
 }
 
-// token verifies the token of a call.
-func (a *Auth) token(ctx context.Context) (*verifier.Token, error) {
-	values := metadata.ValueFromIncomingContext(ctx, "authorization")
-	switch len(values) {
-	case 0:
-		return nil, &verifier.Error{Code: verifier.CodeMissingToken, Reason: "the call has no authorization metadata"}
-	case 1:
-	default:
-		return nil, &verifier.Error{Code: verifier.CodeInvalidRequest, Reason: "the call has more than one authorization"}
+// refuse tells the caller what it needs, and returns the status.
+func (a *Auth) refuse(err error, rule rule, to answer) error {
+	trailer := metadata.MD{}
+	if challenges := a.v.Challenges(err, rule.need); len(challenges) > 0 {
+		trailer[challengeName] = challenges
 	}
-	scheme, raw, _ := strings.Cut(values[0], " ")
-	raw = strings.TrimLeft(raw, " ") // one space or several (RFC 6750 section 2.1)
-	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
-		return nil, &verifier.Error{Code: verifier.CodeMissingToken, Reason: "the metadata hold no bearer token"}
+	var e *verifier.Error
+	if errors.As(err, &e) && e.Nonce != "" {
+		trailer[nonceName] = []string{e.Nonce}
 	}
-	return a.v.Verify(ctx, raw)
+	if len(trailer) > 0 {
+		to.trailer(trailer)
+	}
+	return refusal(err)
 }
 
-// codeOf are the status codes of the verifier's codes. Whatever else comes is Unauthenticated.
-var codeOf = map[string]codes.Code{
-	verifier.CodeInvalidRequest:    codes.InvalidArgument,
-	verifier.CodeInsufficientScope: codes.PermissionDenied,
-	verifier.CodeInsufficientRole:  codes.PermissionDenied,
-	verifier.CodeKeysUnavailable:   codes.Unavailable,
+// codeOf are the status codes of the HTTP statuses with which the verifier answers.
+var codeOf = map[int]codes.Code{
+	http.StatusBadRequest:         codes.InvalidArgument,
+	http.StatusUnauthorized:       codes.Unauthenticated,
+	http.StatusForbidden:          codes.PermissionDenied,
+	http.StatusServiceUnavailable: codes.Unavailable,
 }
 
 // refusal returns the status with its details.
@@ -204,7 +222,8 @@ func refusal(err error) error {
 	if !errors.As(err, &e) {
 		e = &verifier.Error{Code: verifier.CodeTokenInvalid}
 	}
-	code, ok := codeOf[e.Code]
+	httpStatus, text := verifier.Status(err)
+	code, ok := codeOf[httpStatus]
 	if !ok {
 		code = codes.Unauthenticated
 	}
@@ -223,7 +242,6 @@ func refusal(err error) error {
 		retry := &errdetails.RetryInfo{RetryDelay: durationpb.New(e.RetryAfter)}
 		details = append(details, protoadapt.MessageV1Of(retry))
 	}
-	_, text := verifier.Status(err)
 	refused := status.New(code, text)
 	if detailed, err := refused.WithDetails(details...); err == nil {
 		refused = detailed

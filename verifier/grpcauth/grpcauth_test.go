@@ -3,6 +3,7 @@ package grpcauth_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -81,6 +82,7 @@ func newStand(t *testing.T, change ...func(*verifier.Config)) *stand {
 	t.Helper()
 	s := &stand{t: t, issuer: issuertest.New(t)}
 	config := s.issuer.Config(audience)
+	config.Logger = slog.New(slog.DiscardHandler)
 	for _, c := range change {
 		c(&config)
 	}
@@ -117,29 +119,42 @@ func newStand(t *testing.T, change ...func(*verifier.Config)) *stand {
 	return s
 }
 
-// call calls a method, by a stream if it is one, and returns what came.
+// call calls a method with the values of its authorization, and returns what came.
 func (s *stand) call(method string, authorization ...string) (answer string, trailer metadata.MD, err error) {
+	s.t.Helper()
+	got := s.callWith(method, metadata.MD{"authorization": authorization})
+	return got.answer, got.trailer, got.err
+}
+
+// outcome is what came of a call.
+type outcome struct {
+	answer          string
+	header, trailer metadata.MD
+	err             error
+}
+
+// callWith calls a method, by a stream if it is one.
+func (s *stand) callWith(method string, sent metadata.MD) (got outcome) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	for _, value := range authorization {
-		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", value)
-	}
-	got := new(wrapperspb.StringValue)
+	ctx = metadata.NewOutgoingContext(ctx, sent)
+	answer := new(wrapperspb.StringValue)
 	name := "/notes.v1.Notes/" + method
 	if method != "Watch" {
-		err = s.conn.Invoke(ctx, name, wrapperspb.String("x"), got, grpc.Trailer(&trailer))
-		return got.Value, trailer, err
+		got.err = s.conn.Invoke(ctx, name, wrapperspb.String("x"), answer, grpc.Header(&got.header), grpc.Trailer(&got.trailer))
+		got.answer = answer.Value
+		return got
 	}
 	stream, err := s.conn.NewStream(ctx, &notes.Streams[0], name)
 	if err != nil {
-		return "", nil, err
+		return outcome{err: err}
 	}
 	for range 3 {
 		if err = stream.SendMsg(wrapperspb.String("x")); err != nil && err != io.EOF { // then RecvMsg says why
 			break
 		}
-		if err = stream.RecvMsg(got); err != nil {
+		if err = stream.RecvMsg(answer); err != nil {
 			break
 		}
 	}
@@ -147,7 +162,9 @@ func (s *stand) call(method string, authorization ...string) (answer string, tra
 		_ = stream.CloseSend()
 		_ = stream.RecvMsg(new(wrapperspb.StringValue))
 	}
-	return got.Value, stream.Trailer(), err
+	got.header, _ = stream.Header()
+	got.answer, got.trailer, got.err = answer.Value, stream.Trailer(), err
+	return got
 }
 
 func TestMethodsAndTheirRequirements(t *testing.T) {
@@ -255,15 +272,21 @@ func TestWithoutKeysNothingIsDecided(t *testing.T) {
 		if st.Code() != codes.Unavailable || infoOf(t, st).Reason != "keys_unavailable" || len(trailer.Get("www-authenticate")) != 0 {
 			t.Errorf("%s: %v, trailer %v", method, err, trailer)
 		}
-		var wait time.Duration
-		for _, detail := range st.Details() {
-			if retry, ok := detail.(*errdetails.RetryInfo); ok {
-				wait = retry.RetryDelay.AsDuration()
-			}
+		retryAfter(t, st)
+	}
+}
+
+// retryAfter checks that a status says when to try again.
+func retryAfter(t *testing.T, st *status.Status) {
+	t.Helper()
+	var wait time.Duration
+	for _, detail := range st.Details() {
+		if retry, ok := detail.(*errdetails.RetryInfo); ok {
+			wait = retry.RetryDelay.AsDuration()
 		}
-		if wait < time.Second || wait > time.Minute {
-			t.Errorf("%s: retry after %v", method, wait)
-		}
+	}
+	if wait < time.Second || wait > time.Minute {
+		t.Errorf("retry after %v", wait)
 	}
 }
 
@@ -271,7 +294,8 @@ func TestWithoutKeysNothingIsDecided(t *testing.T) {
 func TestTheChallengeNamesTheMetadata(t *testing.T) {
 	s := newStand(t, func(c *verifier.Config) { c.Resource.URI = audience })
 	_, trailer, _ := s.call("Delete")
-	want := `Bearer realm="` + audience + `", scope="notes:write", resource_metadata="` + audience + `/.well-known/oauth-protected-resource"`
+	want := `Bearer realm="` + audience + `", scope="notes:write", resource_metadata="` + audience + `/.well-known/oauth-protected-resource"` +
+		`|DPoP algs="RS256 PS256 ES256 EdDSA Ed25519"`
 	if got := strings.Join(trailer.Get("www-authenticate"), "|"); got != want {
 		t.Errorf("challenge %s", got)
 	}
