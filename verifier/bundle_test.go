@@ -38,14 +38,14 @@ func (s *stand) bundle(alg string) []byte {
 }
 
 // offline restarts with a bundle and without network.
-func (s *stand) offline(bundle []byte) {
-	s.restart(func(c *verifier.Config) {
+func (s *stand) offline(bundle []byte, change ...func(*verifier.Config)) {
+	s.restart(append(change, func(c *verifier.Config) {
 		c.Bundle, c.Offline = bundle, true
 		c.HTTPClient = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 			s.t.Error("an offline verifier called somebody")
 			return nil, errors.New("no network")
 		})}
-	})
+	})...)
 }
 
 func TestABundleReplacesTheNetworkUntilItEnds(t *testing.T) {

@@ -61,6 +61,7 @@ type statusLists struct {
 	prefix  string // of the address of every list: the issuer and a slash
 	base    string // what takes its place where the lists are fetched; empty: nothing
 	offline bool   // no list is ever fetched
+	warned  sync.Once
 	limit   time.Duration
 	random  func() float64 // in [0, 1)
 
@@ -155,6 +156,14 @@ func (s *statusLists) allowed(address string) error {
 
 // find returns a usable list. The error is an *Error.
 func (s *statusLists) find(ctx context.Context, address string) (*statusSnapshot, error) {
+	if s.offline {
+		s.warned.Do(func() {
+			s.v.log.Error("a token names a status list, which is not fetched offline: such tokens are refused unless "+
+				"Config.Status is StatusIgnore", "issuer", s.of.identifier)
+		})
+		return nil, &Error{Code: CodeStatusUnavailable, RetryAfter: statusCooldown,
+			Reason: "the token's status list is not fetched offline: see Config.Status"}
+	}
 	now := s.v.now()
 	e := s.entry(address, now)
 	list := e.current.Load()
@@ -223,7 +232,7 @@ func (s *statusLists) refresh(e *statusEntry, address string, now time.Time) (wa
 	if e.flight != nil {
 		return e.flight, e.failing
 	}
-	if s.offline || !reached(now, e.nextAttempt) && !now.Before(e.lastAttempt) {
+	if !reached(now, e.nextAttempt) && !now.Before(e.lastAttempt) {
 		return nil, e.failing
 	}
 	e.lastAttempt = now

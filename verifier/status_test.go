@@ -1,11 +1,13 @@
 package verifier_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -163,6 +165,30 @@ func TestStatusIgnored(t *testing.T) {
 	}
 	if _, err := verifier.New(verifier.Config{Issuer: "https://id.test", Audience: []string{"a"}, Status: 2}); err == nil {
 		t.Error("there is a third policy")
+	}
+}
+
+// Without network a token that names a list is refused unless the configuration says otherwise, and the
+// log says once what to do.
+func TestStatusOffline(t *testing.T) {
+	var mu sync.Mutex
+	var log bytes.Buffer
+	s := newStatusStand(t)
+	bundle := s.bundle(verifier.EdDSA)
+	for policy, want := range map[verifier.StatusPolicy]error{
+		verifier.StatusRequire: verifier.ErrStatusUnavailable, verifier.StatusIgnore: nil,
+	} {
+		s.offline(bundle, func(c *verifier.Config) { c.Logger, c.Status = logTo(&mu, &log), policy })
+		s.check(t, "the first token", 1, want)
+		s.check(t, "another one", 2, want)
+		if _, err := s.v.Verify(t.Context(), s.genuine(verifier.EdDSA)); err != nil {
+			t.Errorf("a token without a status: %v", err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if n := strings.Count(log.String(), "StatusIgnore"); n != 1 {
+		t.Errorf("the log says %d times what to do: %s", n, &log)
 	}
 }
 

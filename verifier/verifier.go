@@ -56,7 +56,8 @@ type Config struct {
 	// network, and believes the bundle because it is in the configuration; UpdateBundle takes later
 	// ones. One that has expired is logged and ignored, unless Offline.
 	Bundle []byte
-	// Offline says that the issuers are never called: all keys come from bundles.
+	// Offline says that the issuers are never called: all keys come from bundles, and no status list is
+	// fetched. Tokens that name one are refused, unless Status is StatusIgnore.
 	Offline bool
 
 	// CacheSize is how many accepted tokens are remembered, so that a token that comes again costs

@@ -24,8 +24,10 @@ func (a *app) clientsCommand() *cobra.Command {
 	)
 }
 
-// tokensRemain says that no command can end access tokens that resource servers verify offline.
-const tokensRemain = "Access tokens that are out already end within tokens.access_lifetime."
+// tokensRemain says that no command can end access tokens at resource servers which verify them offline
+// and check no status lists.
+const tokensRemain = "Services that check status lists refuse access tokens that are out already within seconds; " +
+	"elsewhere they end within tokens.access_lifetime."
 
 func (a *app) clientsCreate() *cobra.Command {
 	var in clientFlags
@@ -119,7 +121,9 @@ What was granted before does not come back: users log in again.`
 		long = short + `.
 
 Its refresh tokens, codes and browser requests are refused from now on, and introspection calls its
-access tokens inactive; new tokens of client_credentials end within a second. ` + tokensRemain
+access tokens inactive; new tokens of client_credentials end within a second. Services that check
+status lists refuse access tokens that are out already within seconds; elsewhere they end within
+tokens.access_lifetime.`
 	}
 	return &cobra.Command{
 		Use:   name + " CLIENT_ID",

@@ -70,6 +70,7 @@ func (a *app) revokeAllGrants(ctx context.Context) error {
 	if a.asJSON {
 		return a.printJSON(map[string]string{"revoked_before": at.UTC().Format(time.RFC3339)})
 	}
-	_, err = fmt.Fprintf(a.out, "every grant and access token from before %s is revoked\n", at.UTC().Format(time.RFC3339))
+	_, err = fmt.Fprintf(a.out, "every grant and access token from before %s is revoked. %s\n",
+		at.UTC().Format(time.RFC3339), tokensRemain)
 	return err
 }

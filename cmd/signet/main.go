@@ -30,6 +30,10 @@ var (
 
 func main() { os.Exit(mainExit(os.Stderr)) }
 
+// sameSignal is how soon after the first signal another one is the same: launchers such as timeout and
+// npm send theirs to the process and to its group, and what the command is removing must not stay behind.
+const sameSignal = 250 * time.Millisecond
+
 // mainExit runs the program and returns its exit code. The first SIGINT or SIGTERM asks the command
 // to end; the second one ends the process.
 func mainExit(errOut io.Writer) int {
@@ -43,7 +47,11 @@ func mainExit(errOut io.Writer) int {
 		} else {
 			stop(errTerminated)
 		}
+		began := time.Now()
 		<-signals
+		for time.Since(began) < sameSignal {
+			<-signals
+		}
 		os.Exit(exitFailed)
 	}()
 	return run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, errOut)

@@ -121,7 +121,7 @@ func (a *app) usersActive(name, short string, active bool) *cobra.Command {
 				}
 				return a.showChanged(ctx, accounts, u.ID, map[bool]string{
 					true:  "%s may log in again.",
-					false: "%s is disabled and signed out everywhere. Access tokens that are out already end within tokens.access_lifetime.",
+					false: "%s is disabled and signed out everywhere. " + tokensRemain,
 				}[active])
 			})
 		}),

@@ -46,7 +46,7 @@ first; programs say --yes.`,
 						Deleted string `json:"deleted"`
 					}{u.ID})
 				}
-				_, err := fmt.Fprintln(a.out, printable.Text(u.Email)+" is deleted. Access tokens that are out already end within tokens.access_lifetime.")
+				_, err := fmt.Fprintln(a.out, printable.Text(u.Email)+" is deleted. "+tokensRemain)
 				return err
 			})
 		}),

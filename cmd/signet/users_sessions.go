@@ -84,9 +84,10 @@ func (a *app) usersRevokeSessions() *cobra.Command {
 		Short: "Sign a user out everywhere, or end one session",
 		Long: `Sign a user out everywhere, or end one session with --session. ` + userHelp + `
 
-Refresh tokens are refused at once; access tokens that are out already end within
-tokens.access_lifetime. Whoever knows the password can log in again: see "signet users
-set-password" and "signet users disable".`,
+Refresh tokens are refused at once. Services that check status lists refuse access tokens
+that are out already within seconds; elsewhere they end within tokens.access_lifetime.
+Whoever knows the password can log in again: see "signet users set-password" and "signet
+users disable".`,
 		Args: oneUser,
 	}
 	cmd.Flags().StringVar(&id, "session", "", "only the session with this `id`, of \"signet users sessions\"")
@@ -113,7 +114,7 @@ set-password" and "signet users disable".`,
 					Revoked int `json:"revoked"`
 				}{revoked})
 			}
-			_, err = fmt.Fprintf(a.out, "%s revoked. Access tokens that are out already end within tokens.access_lifetime.\n", count(revoked, "session"))
+			_, err = fmt.Fprintf(a.out, "%s revoked. %s\n", count(revoked, "session"), tokensRemain)
 			return err
 		})
 	})

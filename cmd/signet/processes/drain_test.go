@@ -63,7 +63,7 @@ func TestDrainNoticeEnds(t *testing.T) {
 			p.signal(t, c.signals[0])
 			if len(c.signals) > 1 {
 				p.until(t, "the drain has begun", func() bool { return p.status("/readyz") != http.StatusOK })
-				p.signal(t, c.signals[1])
+				p.insist(t, c.signals[1])
 			}
 			if code, took := p.wait(t, 30*time.Second); code != c.code {
 				t.Errorf("exit code %d after %s", code, took)
@@ -156,8 +156,19 @@ func TestSecondSignal(t *testing.T) {
 		"POST /v1/signup HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
 	p.signal(t, syscall.SIGTERM)
 	p.until(t, "the drain has begun", func() bool { return p.status("/readyz") != http.StatusOK })
-	p.signal(t, syscall.SIGTERM)
+	p.insist(t, syscall.SIGTERM)
 	if code, took := p.wait(t, 10*time.Second); code != exitFailed {
+		t.Errorf("exit code %d after %s", code, took)
+	}
+}
+
+// One that comes together with the first is the same: timeout sends SIGTERM to the process and to its group.
+func TestTheSameSignalTwice(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "SIGNET_HTTP_DRAIN_NOTICE=1s")
+	p.signal(t, syscall.SIGTERM)
+	p.signal(t, syscall.SIGINT) // another signal, because two of one kind may be delivered as one
+	if code, took := p.wait(t, 30*time.Second); code != exitOK {
 		t.Errorf("exit code %d after %s", code, took)
 	}
 }

@@ -2,6 +2,7 @@ package processes_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -97,6 +98,14 @@ func (p *process) signal(t testing.TB, s syscall.Signal) {
 	if err := p.cmd.Process.Signal(s); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// insist sends a second signal until it counts: one that comes too soon is taken for the first one.
+func (p *process) insist(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	p.until(t, "the second signal ends it", func() bool {
+		return errors.Is(p.cmd.Process.Signal(s), os.ErrProcessDone)
+	})
 }
 
 func (p *process) wait(t testing.TB, limit time.Duration) (code int, took time.Duration) {
