@@ -118,7 +118,7 @@ func claimedClient(compact string) string {
 
 // liveClient checks a token that a client got on its own behalf.
 func (i *Issuer) liveClient(ctx context.Context, c jose.AccessClaims) error {
-	client, err := i.Clients.ClientByID(ctx, c.ClientID)
+	client, cutoff, err := i.StatusStore.ClientAndCutoff(ctx, c.ClientID)
 	switch {
 	case errors.Is(err, userstore.ErrNotFound):
 		return errAccessToken.because(errors.New("the client is gone"))
@@ -132,11 +132,6 @@ func (i *Issuer) liveClient(ctx context.Context, c jose.AccessClaims) error {
 		return errAccessToken.because(errors.New("the token is older than the client"))
 	case c.Status != nil && c.Status.URI != "" && i.Status != nil && !i.Status.isPlace(*c.Status, client.StatusIndex):
 		return errAccessToken.because(errors.New("the client was disabled since"))
-	}
-	cutoff, err := i.StatusStore.Cutoff(ctx)
-	switch {
-	case err != nil:
-		return failed(err)
 	case c.IssuedAt.Before(cutoff):
 		return errAccessToken.because(errors.New("the token is from before everything was revoked"))
 	}

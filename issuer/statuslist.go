@@ -45,7 +45,7 @@ type StatusLists struct {
 	mu       sync.Mutex
 	polled   time.Time // when the last poll that succeeded began; zero: none has
 	known    userstore.StatusChanges
-	seen     map[int64]struct{} // known.Ended
+	seen     map[userstore.EndedPlaces]bool // known.Ended
 	lists    map[int64]*signedList
 	bytes    int // of the signed lists
 	free     places
@@ -178,7 +178,7 @@ func (s *StatusLists) Run(ctx context.Context) {
 // Step makes one poll, and marks the lists that have changed.
 func (s *StatusLists) Step(ctx context.Context) error {
 	now := s.Now()
-	changes, err := s.Store.StatusChanges(ctx, now)
+	changes, err := s.Store.StatusChanges(ctx, now, statuslist.Size)
 	if err != nil {
 		return err
 	}
@@ -186,19 +186,20 @@ func (s *StatusLists) Step(ctx context.Context) error {
 	defer s.mu.Unlock()
 	all := s.polled.IsZero() || now.Sub(s.polled) > statusListMissed || now.Before(s.polled) ||
 		changes.CutoffIndex != s.known.CutoffIndex || !sameStrings(changes.Clients, s.known.Clients)
-	seen := make(map[int64]struct{}, len(changes.Ended))
-	for _, place := range changes.Ended {
-		seen[place] = struct{}{}
-		if _, before := s.seen[place]; !before && !all {
-			if l := s.lists[place/statuslist.Size]; l != nil {
-				l.changed = true
-			}
+	seen := make(map[userstore.EndedPlaces]bool, len(changes.Ended))
+	for _, ended := range changes.Ended {
+		seen[ended] = true
+		if l := s.lists[ended.List]; l != nil && !all && (ended.SeenAt.IsZero() || !s.seen[ended]) {
+			l.changed = true
 		}
 	}
 	if all {
 		for _, l := range s.lists {
 			l.changed = true
 		}
+	}
+	if changes.Next < s.free.end {
+		s.free = places{} // the store forgot that it gave them away, and gives them to another replica
 	}
 	s.polled, s.known, s.seen = now, changes, seen
 	s.known.Ended = nil

@@ -54,6 +54,10 @@ func (a *Accounts) Recover(ctx context.Context, r Recovery) (done Recovered, err
 	e.Reason = r.Reason
 	e.Changes = []audit.Change{{Field: "accounts", After: strconv.FormatInt(done.Accounts, 10)}}
 	if r.Restored {
+		// A place that was given away, or revoked, since the backup would be given away again.
+		if err := a.Store.RevokePlaces(ctx, a.Now(), PlacesSkipped); err != nil {
+			return done, err
+		}
 		err = a.Store.ForgetWaiting(ctx, e)
 	} else {
 		err = a.Store.Record(ctx, e)

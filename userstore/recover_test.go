@@ -124,3 +124,62 @@ func TestF35RecoverReachesEveryAccount(t *testing.T) {
 		}
 	})
 }
+
+// After a recovery no place in the status lists is given to a second grant, and what was revoked stays
+// revoked: a restored store does not know the places that it gave away, or revoked, since its backup.
+func TestF35RecoverKeepsPlacesRevoked(t *testing.T) {
+	for _, restored := range []bool{true, false} {
+		onBoth(t, func(t *testing.T, w *world) {
+			place := func() int64 {
+				t.Helper()
+				p, err := w.Store.ReservePlaces(t.Context(), 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return p
+			}
+			revoked := func(p int64) bool {
+				t.Helper()
+				places, err := w.Store.RevokedPlaces(t.Context(), p, p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return p < places.CutoffIndex || slices.Contains(places.Ended, p)
+			}
+			grant := func(u userstore.User) userstore.Grant {
+				t.Helper()
+				g := userstore.Grant{ID: userstore.GrantID([]byte(newID())[:16]), SessionID: newID(), UserID: u.ID,
+					ClientID: userstore.FirstPartyClientID, Generation: 1, CreatedAt: w.now, RotatedAt: w.now,
+					ExpiresAt: w.now.Add(time.Hour), StatusIndex: place()}
+				if err := w.Store.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash}); err != nil {
+					t.Fatal(err)
+				}
+				return g
+			}
+			u := w.read(t, w.alice(t).ID)
+			ended, live := grant(u), grant(u)
+			if err := w.Store.RevokeGrant(t.Context(), ended.ID, w.now); err != nil {
+				t.Fatal(err)
+			}
+			forgotten := live.StatusIndex + 1_000_000
+			for range 2 { // the second one is begun again
+				_, err := w.Recover(t.Context(), userstore.Recovery{Restored: restored, Reason: "why", Report: func(int64) {}})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			for what, p := range map[string]int64{"revoked before": ended.StatusIndex, "live before": live.StatusIndex} {
+				if !revoked(p) {
+					t.Errorf("the place of a grant that was %s is not revoked", what)
+				}
+			}
+			next := place()
+			if revoked(next) {
+				t.Error("the next place is revoked")
+			}
+			if known := revoked(forgotten) && next > forgotten; known != restored {
+				t.Errorf("restored %v: the place %d is given away next, after one that the store forgot: %d", restored, next, forgotten)
+			}
+		})
+	}
+}

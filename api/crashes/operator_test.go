@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/internal/totp"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
 // quick are algorithms whose keys are made in no time.
@@ -254,6 +256,84 @@ func TestF16EveryStatementOfAnImport(t *testing.T) {
 			if acts := st.count().Since(before); !maps.Equal(acts, whole) {
 				t.Errorf("statement %d %s: imported twice, there is %s more", p.number, p.fault, acts.Since(whole))
 			}
+		}
+		t.Logf("%d points", len(points))
+	})
+}
+
+// F-16 for `signet grants revoke --all`: whatever happens to one of its statements, no grant of before
+// lives when it succeeded, at once or when the operator gave it again; what it did is in the audit log.
+func TestF16EveryStatementOfRevokingEverything(t *testing.T) {
+	eachStore(t, func(t *testing.T, open func(*testing.T) *store) {
+		st := open(t)
+		s := apitest.New(t, between(st))
+		u := s.SignUp("alice")
+		revoke := func(db *sqlstore.DB) error {
+			return db.RevokeAll(t.Context(), s.Clock.Now(), audit.New(t.Context(), s.Clock.Now(), audit.GrantsRevoked, audit.Target{}))
+		}
+		// begin makes a grant with a place, and returns what has to end.
+		begin := func() (tokens apitest.Tokens, place int64) {
+			t.Helper()
+			tokens = s.Login(u)
+			view, err := st.direct.GrantBySession(t.Context(), tokens.SessionID())
+			if err == nil {
+				place, err = st.direct.ReservePlaces(t.Context(), 1)
+			}
+			if err == nil {
+				_, err = st.direct.PlaceGrant(t.Context(), view.Grant.ID, 1, place)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tokens, place
+		}
+		revoked := func(place int64) bool {
+			t.Helper()
+			p, err := st.direct.RevokedPlaces(t.Context(), place, place)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return place < p.CutoffIndex
+		}
+		begin()
+		st.arm(statement{}, none)
+		if err := revoke(st.faulty); err != nil {
+			t.Fatal(err)
+		}
+		ran := st.disarm()
+		if n := len(ran.statements); n < 5 {
+			t.Fatalf("%d statements", n)
+		}
+		points := ran.points(st.faults)
+		for _, p := range points {
+			what := fmt.Sprintf("statement %d %s", p.number, p.fault)
+			tokens, place := begin()
+			before := st.count()
+			st.arm(p.statement, p.fault)
+			err := revoke(st.faulty)
+			if !st.disarm().met {
+				t.Errorf("%s: the statement did not run", what)
+			}
+			recorded := st.count().Since(before)["audit_events"]
+			if p.fault == again && err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			if begun := revoked(place); begun != (recorded == 1) || err == nil && !begun {
+				t.Errorf("%s: %v, begun %v, %d entries of the audit log", what, err, begun, recorded)
+			}
+			if err != nil {
+				if err := revoke(st.direct); err != nil {
+					t.Fatalf("%s: given again: %v", what, err)
+				}
+			}
+			for range s.Replicas {
+				s.Refresh(tokens.Refresh).Want(401, "token_invalid")
+			}
+			if !revoked(place) {
+				t.Errorf("%s: the status lists show the grant", what)
+			}
+			tokens = s.Login(u)
+			s.Refresh(tokens.Refresh).Want(200, "")
 		}
 		t.Logf("%d points", len(points))
 	})

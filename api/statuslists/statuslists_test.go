@@ -327,7 +327,7 @@ func TestWithoutStatusLists(t *testing.T) {
 		}
 		s.Do(apitest.Request{Path: "/oauth2/status/0"}).Want(404, "invalid_request")
 		s.Do(apitest.Request{Method: "POST", Path: "/v1/logout", Token: tokens.Access}).Want(204, "")
-		c, err := s.DB.StatusChanges(t.Context(), s.Clock.Now())
+		c, err := s.DB.StatusChanges(t.Context(), s.Clock.Now(), statuslist.Size)
 		if err != nil || c.Next != 1 || len(c.Ended) > 0 {
 			t.Errorf("%+v, %v", c, err)
 		}
@@ -374,11 +374,11 @@ func (f *failing) fault() error {
 	return nil
 }
 
-func (f *failing) StatusChanges(ctx context.Context, now time.Time) (userstore.StatusChanges, error) {
+func (f *failing) StatusChanges(ctx context.Context, now time.Time, size int64) (userstore.StatusChanges, error) {
 	if err := f.fault(); err != nil {
 		return userstore.StatusChanges{}, err
 	}
-	return f.Store.StatusChanges(ctx, now)
+	return f.Store.StatusChanges(ctx, now, size)
 }
 
 func (f *failing) RevokedPlaces(ctx context.Context, first, last int64) (userstore.StatusPlaces, error) {
@@ -493,4 +493,46 @@ func TestGrantsWithoutAPlace(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}, func(o *apitest.Options) { o.StatusLists = true })
+}
+
+// forgetful is a store that forgets for a while that it gave places away.
+type forgetful struct {
+	apitest.Store
+	now atomic.Bool
+}
+
+func (f *forgetful) StatusChanges(ctx context.Context, now time.Time, size int64) (userstore.StatusChanges, error) {
+	c, err := f.Store.StatusChanges(ctx, now, size)
+	if f.now.Load() {
+		c.Next = 2
+	}
+	return c, err
+}
+
+// A database that lost writes, as after a failover without synchronous replication, may give places to one
+// replica that another one has reserved, which gives away none of them any more.
+func TestPlacesThatTheDatabaseForgot(t *testing.T) {
+	var f *forgetful
+	s := apitest.New(t, apitest.Options{StatusLists: true, Store: func(db *sqlstore.DB) apitest.Store {
+		f = &forgetful{Store: db}
+		return f
+	}})
+	u := s.SignUp("alice")
+	index := func() int64 {
+		t.Helper()
+		_, index := reference(t, s.Login(u).Access)
+		return int64(index)
+	}
+	first := index()
+	poll(s)
+	if next := index(); next != first+1 {
+		t.Errorf("the place %d follows %d: nothing is reserved", next, first)
+	}
+	f.now.Store(true)
+	poll(s)
+	last, err := s.DB.ReservePlaces(t.Context(), 1)
+	must(t, err)
+	if next := index(); next <= last {
+		t.Errorf("the place %d is one that the database forgot", next)
+	}
 }

@@ -30,7 +30,8 @@ func (r *clientRow) dest() []any {
 		&r.c.Kind, &r.c.RegistrationHash, &r.unused, &r.c.StatusIndex}
 }
 
-// storedMetadata is the JSON in the column metadata. No statement looks into it.
+// storedMetadata is the JSON in the column metadata. No statement looks into it, but for the member
+// that advanceFirstParty names.
 type storedMetadata struct {
 	userstore.ClientMetadata
 	DocumentAt int64 `json:"document_at,omitempty"`

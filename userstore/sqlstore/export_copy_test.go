@@ -2,7 +2,12 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql/driver"
 	"io/fs"
+	"os"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
 )
 
 // CopiedTables are the tables of a copy, and MigrationFiles those that make them.
@@ -32,7 +37,26 @@ func CopyLocked(ctx context.Context, _, to *DB) error {
 	return err
 }
 
-// MigrateBy applies migrations that are not those of this binary to a PostgreSQL database.
+// MigrateBy applies migrations that are not those of this binary.
 func MigrateBy(ctx context.Context, db *DB, files fs.FS) error {
+	if e, ok := db.engine.(*sqliteEngine); ok {
+		return migrate(ctx, goose.DialectSQLite3, e.writer.DB, files)
+	}
 	return db.engine.(*postgres).migrateBy(ctx, files)
+}
+
+// KillFunction is a function of SQLite in a test's process, which kills the process.
+const KillFunction = "kill_this_process"
+
+func init() {
+	sqlite.MustRegisterScalarFunction(KillFunction, 0, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
+		self, err := os.FindProcess(os.Getpid())
+		if err == nil {
+			err = self.Kill()
+		}
+		if err != nil {
+			return nil, err
+		}
+		select {} // until the signal is here
+	})
 }

@@ -30,6 +30,8 @@ const (
 	// migration is tried: for some five minutes.
 	lockPause = time.Second
 	lockTries = 200
+	// lockPoll is about how often a migrator asks whether another one has ended.
+	lockPoll = 100 * time.Millisecond
 )
 
 // migrationLock is the advisory lock that only one migrator holds at a time.
@@ -180,7 +182,24 @@ func (p *postgres) migrating(ctx context.Context) (end func(), err error) {
 // lockMigrations takes the lock of migrations in a transaction, which stays open beside those of the
 // migrations until end is called. Unlike a session's lock, this lock also works through a transaction
 // pooler; and it ends with a migrator that was killed.
+//
+// It asks again and again instead of waiting within a statement: such a statement has a snapshot, for
+// whose end the CREATE INDEX CONCURRENTLY of the one migrator would wait, as the others wait for it.
 func lockMigrations(ctx context.Context, db *sql.DB, wait bool) (end func(), err error) {
+	for {
+		end, err = tryLockMigrations(ctx, db)
+		if !wait || !errors.Is(err, errMigrating) {
+			return end, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockPoll/2 + rand.N(lockPoll)):
+		}
+	}
+}
+
+func tryLockMigrations(ctx context.Context, db *sql.DB) (end func(), err error) {
 	lock, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -191,13 +210,8 @@ func lockMigrations(ctx context.Context, db *sql.DB, wait bool) (end func(), err
 		set_config('idle_in_transaction_session_timeout', '0', true)`); err == nil {
 		// By the simple protocol: a statement of the extended one keeps its snapshot until the next
 		// statement, and CREATE INDEX CONCURRENTLY would wait for the end of this transaction.
-		if wait {
-			_, err = lock.ExecContext(ctx, fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, migrationLock), pgx.QueryExecModeSimpleProtocol)
-			locked = true
-		} else {
-			err = lock.QueryRowContext(ctx, fmt.Sprintf(`SELECT pg_try_advisory_xact_lock(%d)`, migrationLock),
-				pgx.QueryExecModeSimpleProtocol).Scan(&locked)
-		}
+		err = lock.QueryRowContext(ctx, fmt.Sprintf(`SELECT pg_try_advisory_xact_lock(%d)`, migrationLock),
+			pgx.QueryExecModeSimpleProtocol).Scan(&locked)
 	}
 	if err == nil && !locked {
 		err = errMigrating

@@ -123,7 +123,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		"use a code of a grant":       plan(sqlstore.UseCodeOfGrantSQL, int64(1), id, id, "u1", "c1", int64(1), "s", id, int64(1)),
 		"the grant of a code goes on": plan(sqlstore.GoOnSQL, int64(1), int64(1), int64(1), "", id, id, int64(1)),
 		"the grant of a code": plan(sqlstore.GrantOfCodeSQL, id, int64(1), int64(1), int64(1), int64(1), int64(1),
-			int64(1), int64(1), "s", "[]", "[]", "[]", "", "", "", "", "", "", id, id),
+			int64(1), int64(1), "s", "[]", "[]", "[]", "", "", "", "", "", "", int64(1), id, id),
 		"a proof is used":        plan(sqlstore.UseDPoPProofSQL, id, int64(1), int64(1)),
 		"a browser session":      plan(sqlstore.SessionSQL, id, int64(1), int64(1)),
 		"a user's sessions":      plan(sqlstore.ListSessionsSQL, "u1", int64(1), int64(1)),

@@ -22,7 +22,7 @@ var recovered = map[string]string{
 	"users": "kept", "clients": "kept", "consents": "kept", "passkeys": "kept", "subjects": "kept", "audit_events": "kept",
 	"mail_requests": "kept: budgets", "throttle_attempts": "kept: budgets", "throttle_networks": "kept: budgets",
 	"client_assertions": "kept: what was used stays used", "dpop_proofs": "kept: what was used stays used", "spent_handles": "kept: what was used stays used",
-	"status_lists": "kept", "status_ended": "kept: what is revoked stays revoked", "status_clients": "kept: the same",
+	"status_lists": "all places revoked", "status_ended": "kept: what is revoked stays revoked", "status_clients": "kept: the same",
 	"signet_schema": "kept", "write_probe": "kept",
 }
 

@@ -106,6 +106,17 @@ func clientOperations() []Operation {
 					return errors.Is(err, userstore.ErrNotFound)
 				}}
 		})},
+		{Name: "revoke everything", Prepare: onUser(func(t *testing.T, f *fixture, u user, g grant) Prepared {
+			other := f.grant(t, u, func(g *userstore.Grant) { g.ClientID = f.client(t, nil).ID })
+			return Prepared{
+				func(e ...audit.Event) error { return f.RevokeAll(t.Context(), f.now, e...) }, nil,
+				func() bool {
+					if first, second := f.revoked(t, g), f.revoked(t, other); first != second {
+						t.Errorf("half of it: %v, %v", first, second)
+					}
+					return f.revoked(t, g)
+				}}
+		})},
 		{Name: "save a code", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, _ grant) Prepared {
 			c := f.client(t, nil)
 			code, void := f.newCode(f.session(t, u), c), f.newCode(f.session(t, f.user(t)), c)

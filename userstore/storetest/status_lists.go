@@ -9,6 +9,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
+// listSize is how many places a list has here.
+const listSize = 16
+
 // place reserves a place.
 func (f *fixture) place(t *testing.T) int64 {
 	t.Helper()
@@ -88,27 +91,28 @@ func placesRevoked(t *testing.T, f *fixture) {
 		w := world{user: f.user(t), client: f.client(t, nil)}
 		w.grant = f.placed(t, w.user, w.client.ID)
 		other := f.placed(t, f.user(t), f.client(t, nil).ID)
-		_, err := f.StatusChanges(ctx, f.now) // nothing is new
+		_, err := f.StatusChanges(ctx, f.now, listSize) // nothing is new
 		must(t, err)
 		f.isRevoked(t, way.name+", before", w.grant.StatusIndex, false)
 
 		must(t, way.end(w))
 		f.isRevoked(t, way.name, w.grant.StatusIndex, true)
 		f.isRevoked(t, way.name+", another's", other.StatusIndex, false)
-		before := f.now
+		before, seen := f.now, userstore.EndedPlaces{List: w.grant.StatusIndex / listSize}
 		for range 2 { // what was seen once is named for a while
-			c, err := f.StatusChanges(ctx, f.now)
+			c, err := f.StatusChanges(ctx, f.now, listSize)
 			must(t, err)
-			if !slices.Contains(c.Ended, w.grant.StatusIndex) && len(c.Clients) == 0 {
-				t.Errorf("%s: no replica hears of it", way.name)
+			if !slices.Contains(c.Ended, seen) && len(c.Clients) == 0 {
+				t.Errorf("%s: no replica hears of it: %+v", way.name, c)
 			}
+			seen.SeenAt = stored(before)
 			f.now = f.now.Add(userstore.StatusWindow / 2)
 		}
 		f.now = before.Add(2 * userstore.StatusWindow)
-		c, err := f.StatusChanges(ctx, f.now)
+		c, err := f.StatusChanges(ctx, f.now, listSize)
 		must(t, err)
-		if slices.Contains(c.Ended, w.grant.StatusIndex) || len(c.Clients) > 0 {
-			t.Errorf("%s: named long after", way.name)
+		if len(c.Ended) > 0 || len(c.Clients) > 0 {
+			t.Errorf("%s: named long after: %+v", way.name, c)
 		}
 		f.isRevoked(t, way.name+", later", w.grant.StatusIndex, true)
 	}
@@ -194,22 +198,38 @@ func placesRemoved(t *testing.T, f *fixture) {
 	f.isRevoked(t, "a day later", ended[0].StatusIndex, false)
 }
 
+// cutoff checks the instant before which every token is revoked.
+func (f *fixture) cutoff(t *testing.T, want time.Time) {
+	t.Helper()
+	c, at, err := f.ClientAndCutoff(t.Context(), userstore.FirstPartyClientID)
+	must(t, err)
+	same, err := f.ClientByID(t.Context(), userstore.FirstPartyClientID)
+	must(t, err)
+	equal(t, "the client", c, same)
+	equal(t, "the cutoff", at, want)
+}
+
 func revokeAll(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u, c := f.user(t), f.client(t, nil)
+	var others []userstore.Grant // of so many clients that they are not ended at once
+	for n := range 501 {
+		of := f.client(t, nil)
+		if n%250 == 0 {
+			others = append(others, f.placed(t, u, of.ID))
+		}
+	}
 	first, second := f.placed(t, u, c.ID), f.placed(t, u, userstore.FirstPartyClientID)
 	bare := f.grant(t, u)
 	of, err := f.PlaceClient(ctx, c.ID, 1, f.place(t))
 	must(t, err)
-	cutoff, err := f.Cutoff(ctx)
-	must(t, err)
-	if !cutoff.IsZero() {
-		t.Errorf("a cutoff at %v", cutoff)
-	}
+	f.cutoff(t, time.Time{})
+	_, _, err = f.ClientAndCutoff(ctx, "nobody")
+	is(t, err, userstore.ErrNotFound)
 	event := audit.New(ctx, f.now, audit.GrantsRevoked, audit.Target{})
 	must(t, f.RevokeAll(ctx, f.now, event))
 	must(t, f.RevokeAll(ctx, f.now.Add(-time.Hour), event)) // an answer that was lost, by an earlier clock
-	for _, g := range []userstore.Grant{first, second, bare} {
+	for _, g := range append(others, first, second, bare) {
 		_, err := f.AdvanceGrant(ctx, f.advance(g))
 		is(t, err, userstore.ErrConflict)
 		v, err := f.GrantByID(ctx, g.ID)
@@ -217,20 +237,40 @@ func revokeAll(t *testing.T, f *fixture) {
 		if v.Grant.RevokedAt.IsZero() {
 			t.Error("a grant lives on")
 		}
+		if g.StatusIndex > 0 {
+			f.isRevoked(t, "a grant", g.StatusIndex, true)
+		}
 	}
-	f.isRevoked(t, "the first", first.StatusIndex, true)
-	f.isRevoked(t, "the second", second.StatusIndex, true)
 	f.isRevoked(t, "the client", of, true)
-	cutoff, err = f.Cutoff(ctx)
+	f.cutoff(t, stored(f.now))
+	changes, err := f.StatusChanges(ctx, f.now, listSize)
 	must(t, err)
-	equal(t, "the cutoff", cutoff, stored(f.now))
-	changes, err := f.StatusChanges(ctx, f.now)
-	must(t, err)
-	if changes.CutoffIndex <= second.StatusIndex || !changes.CutoffAt.Equal(cutoff) || len(changes.Clients) > 0 {
+	if changes.CutoffIndex <= second.StatusIndex || !changes.CutoffAt.Equal(stored(f.now)) || len(changes.Clients) > 0 {
 		t.Errorf("the changes are %+v", changes)
 	}
 	after := f.placed(t, u, c.ID)
 	f.isRevoked(t, "a login after it", after.StatusIndex, false)
 	_, err = f.AdvanceGrant(ctx, f.advance(after))
+	must(t, err)
+}
+
+// revokePlaces: what a restored store does not know any more is revoked, and given to nobody else.
+func revokePlaces(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	before := f.placed(t, f.user(t), userstore.FirstPartyClientID)
+	forgotten := before.StatusIndex + 1000
+	for range 2 { // the second one is an answer that was lost
+		must(t, f.RevokePlaces(ctx, f.now, 1000))
+	}
+	f.isRevoked(t, "a place that is given away", before.StatusIndex, true)
+	f.isRevoked(t, "a place that was given away before the store was restored", forgotten, true)
+	f.cutoff(t, stored(f.now))
+	next := f.place(t)
+	if next <= forgotten {
+		t.Errorf("the place %d is given away again", next)
+	}
+	f.isRevoked(t, "the next place", next, false)
+	// The grants are somebody else's to end.
+	_, err := f.AdvanceGrant(ctx, f.advance(before))
 	must(t, err)
 }

@@ -134,6 +134,7 @@ func run(t *testing.T, open func(tb testing.TB) Store, which part) {
 		{"status lists: places are given once, and stay", placesKept, true},
 		{"status lists: notes go when no token can need them, in batches", placesRemoved, true},
 		{"status lists: everything is revoked at once", revokeAll, true},
+		{"status lists: a restored store gives no place away again (F-35)", revokePlaces, true},
 		{"consents: remembered, merged, listed, gone with user and client", consents, false},
 		{"consents: taking one back ends codes and grants (U-40)", revokeConsent, false},
 		{"codes: expired ones are removed in batches", removeCodes, true},

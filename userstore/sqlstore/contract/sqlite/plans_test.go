@@ -36,7 +36,6 @@ var mayScan = []struct{ statement, table, reason string }{
 	{"COALESCE(MIN(ended_at), 0) FROM app_sessions", "app_sessions", "the same of logouts"},
 	{"t.kind = 'invite'", "outbox", "an operator invites many: who has a message that waits"},
 	{"FROM key_ring r LEFT JOIN signing_keys", "signing_keys", "the keys, all of which are wanted"},
-	{"UPDATE clients SET epoch", "clients", "an operator revokes everything: all clients are wanted"},
 	{"codes WHERE client_id", "codes", "a client is deleted; a code lives an hour"},
 }
 
