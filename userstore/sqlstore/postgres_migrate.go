@@ -30,6 +30,8 @@ const (
 	// migration is tried: for some five minutes.
 	lockPause = time.Second
 	lockTries = 200
+	// lockLook is how often a migrator looks whether another one is done.
+	lockLook = 100 * time.Millisecond
 )
 
 // migrationLock is the advisory lock that only one migrator holds at a time.
@@ -177,10 +179,27 @@ func (p *postgres) migrating(ctx context.Context) (end func(), err error) {
 	return func() { unlock(); db.Close() }, nil
 }
 
-// lockMigrations takes the lock of migrations in a transaction, which stays open beside those of the
-// migrations until end is called. Unlike a session's lock, this lock also works through a transaction
-// pooler; and it ends with a migrator that was killed.
+// lockMigrations takes the lock of migrations; with wait, as soon as nobody else has it. Who waits asks
+// again and again instead of staying in a statement, whose snapshot would be in the way of the other's
+// CREATE INDEX CONCURRENTLY: each would wait for the other.
 func lockMigrations(ctx context.Context, db *sql.DB, wait bool) (end func(), err error) {
+	for {
+		end, err = tryLockMigrations(ctx, db)
+		if !wait || !errors.Is(err, errMigrating) {
+			return end, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockLook):
+		}
+	}
+}
+
+// tryLockMigrations takes the lock in a transaction, which stays open beside those of the migrations
+// until end is called. Unlike a session's lock, this lock also works through a transaction pooler; and
+// it ends with a migrator that was killed.
+func tryLockMigrations(ctx context.Context, db *sql.DB) (end func(), err error) {
 	lock, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -191,13 +210,8 @@ func lockMigrations(ctx context.Context, db *sql.DB, wait bool) (end func(), err
 		set_config('idle_in_transaction_session_timeout', '0', true)`); err == nil {
 		// By the simple protocol: a statement of the extended one keeps its snapshot until the next
 		// statement, and CREATE INDEX CONCURRENTLY would wait for the end of this transaction.
-		if wait {
-			_, err = lock.ExecContext(ctx, fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, migrationLock), pgx.QueryExecModeSimpleProtocol)
-			locked = true
-		} else {
-			err = lock.QueryRowContext(ctx, fmt.Sprintf(`SELECT pg_try_advisory_xact_lock(%d)`, migrationLock),
-				pgx.QueryExecModeSimpleProtocol).Scan(&locked)
-		}
+		err = lock.QueryRowContext(ctx, fmt.Sprintf(`SELECT pg_try_advisory_xact_lock(%d)`, migrationLock),
+			pgx.QueryExecModeSimpleProtocol).Scan(&locked)
 	}
 	if err == nil && !locked {
 		err = errMigrating
