@@ -52,9 +52,9 @@ type Claim struct {
 	Scope string   `key:"scope"` // empty: whatever was granted
 }
 
-// LongestLifetime returns the longest lifetime of any signed token except refresh tokens. Logout tokens
-// live no longer than ID tokens; status lists are among them. Signed answers of userinfo and introspection have no lifetime: they
-// are verified when they arrive.
+// LongestLifetime returns the longest lifetime of any signed token except refresh tokens; status lists
+// count. Logout tokens live no longer than ID tokens. Signed answers of userinfo and introspection have
+// no lifetime: they are verified when they arrive.
 func (c Config) LongestLifetime() time.Duration {
 	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime)
 	for _, r := range c.AllResources() {

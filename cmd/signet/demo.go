@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -32,7 +31,8 @@ walks you through signing up, logging in, calling the API, rotating and revoking
 revoking a session.
 
 Everything is in a temporary folder and listens on loopback only, on ports that are free.
-Open the address that it prints. Ctrl-C or SIGTERM ends it and removes the folder.`,
+Open the address that it prints. Ctrl-C or SIGTERM ends it and removes the folder. Only a
+process that is killed at once (SIGKILL) leaves it: remove signet-demo-* there yourself.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context, _ []string) error {
 			// A terminal that is closed must not leave the folder behind.
@@ -218,17 +218,6 @@ func checkDemo(given map[string]string) error {
 		}
 	}
 	return nil
-}
-
-// onThisMachine reports whether an address to listen on is reached from this machine alone. A name is
-// not looked up, apart from localhost: what it stands for can change.
-func onThisMachine(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // removeDemo removes the folder. The last message that is being written to it may be in the way.

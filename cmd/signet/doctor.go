@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/doctor"
+	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/internal/strictjson"
 	"github.com/signet-id/signet/internal/testissuer"
 )
@@ -33,7 +36,7 @@ resource server to trust that issuer, start it meanwhile or before, and doctor s
 tokens that it must refuse and tokens that it must accept. Run it against a copy for
 tests only: the issuer signs whatever it is asked to.
 
-Exits 0 when nothing failed; a warning is no failure.`,
+Exits 0 when nothing failed and nothing was left out; a warning is no failure.`,
 		Args: cobra.ExactArgs(1),
 	}
 	f := cmd.Flags()
@@ -76,14 +79,24 @@ Exits 0 when nothing failed; a warning is no failure.`,
 // examine examines a resource server if it has a test issuer, and else an issuer.
 func (a *app) examine(ctx context.Context, url string, r doctor.Resource, claims string) (doctor.Report, error) {
 	if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
-		return doctor.Report{}, misusef("%q is no URL; write it with https:// or http://", url)
+		return doctor.Report{}, misusef("URL is no URL; write it with https:// or http://")
 	}
-	if r.TestIssuer == "" {
-		report, err := doctor.Issuer{URL: url, Now: a.now}.Run(ctx)
-		if err != nil && ctx.Err() == nil {
-			err = fmt.Errorf("the issuer %s cannot be examined: %s; check the URL", url, networkReason(err))
-		}
-		return report, err
+	if r.TestIssuer != "" {
+		return a.examineResource(ctx, url, r, claims)
+	}
+	report, err := doctor.Issuer{URL: url, Now: a.now}.Run(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("the issuer %s cannot be examined: %s; check the URL", url, networkReason(err))
+	}
+	return report, err
+}
+
+func (a *app) examineResource(ctx context.Context, url string, r doctor.Resource, claims string) (doctor.Report, error) {
+	if _, err := http.NewRequest(r.Method, url, nil); err != nil {
+		return doctor.Report{}, misusef("no request can be made of URL and --method; give a whole URL, and a method such as GET")
+	}
+	if r.Wait <= 0 || r.Patience <= 0 {
+		return doctor.Report{}, misusef("--wait and --patience are times above zero, such as 30s")
 	}
 	r.URL = url
 	if r.Audience == "" {
@@ -101,7 +114,13 @@ func (a *app) examine(ctx context.Context, url string, r doctor.Resource, claims
 	if !a.asJSON {
 		fmt.Fprintf(a.err, "The test issuer listens on %s while this runs; it takes up to two minutes.\n", r.TestIssuer)
 	}
-	return r.Run(ctx)
+	report, err := r.Run(ctx)
+	var network *net.OpError
+	if errors.As(err, &network) && network.Op == "listen" {
+		err = fmt.Errorf("the test issuer cannot listen on %s: %s; name a free port of this machine with --test-issuer, "+
+			"and configure the resource server to trust that", r.TestIssuer, networkReason(err))
+	}
+	return report, err
 }
 
 func writeJUnit(name string, report doctor.Report) error {
@@ -149,7 +168,7 @@ func (a *app) showChecks(report doctor.Report) error {
 	for _, c := range report.Checks {
 		if c.Verdict == doctor.Failed || c.Verdict == doctor.Warning {
 			fmt.Fprintf(a.out, "\n%s %s: %s.\n  Expected: %s. Answered: %s.\n  %s.\n", marks[c.Verdict], c.ID, upper(c.Sent),
-				c.Expected, c.Answered, upper(c.Why))
+				c.Expected, printable.Text(c.Answered), upper(c.Why))
 		}
 	}
 	return nil

@@ -67,10 +67,11 @@ func (a *app) revokeAllGrants(ctx context.Context) error {
 	if err := db.RevokeAll(ctx, at, audit.New(ctx, at, audit.GrantsRevoked, audit.Target{})); err != nil {
 		return err
 	}
+	// Tokens say in which second they were issued, so the whole second of the revocation counts.
+	before := at.Add(time.Second - 1).UTC().Truncate(time.Second).Format(time.RFC3339)
 	if a.asJSON {
-		return a.printJSON(map[string]string{"revoked_before": at.UTC().Format(time.RFC3339)})
+		return a.printJSON(map[string]string{"revoked_before": before})
 	}
-	_, err = fmt.Fprintf(a.out, "every grant and access token from before %s is revoked. %s\n",
-		at.UTC().Format(time.RFC3339), tokensRemain)
+	_, err = fmt.Fprintf(a.out, "Every grant and access token from before %s is revoked. %s\n", before, tokensRemain)
 	return err
 }

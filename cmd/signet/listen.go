@@ -57,6 +57,17 @@ func localURL(c configs.Config, bound net.Addr) string {
 	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
+// onThisMachine reports whether an address to listen on is reached from this machine alone. A name is
+// not looked up, apart from localhost: what it stands for can change.
+func onThisMachine(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
 func loopback(bound net.Addr) bool {
 	addr, err := netip.ParseAddrPort(bound.String())
 	return err == nil && addr.Addr().IsLoopback()

@@ -49,8 +49,9 @@ most 10 seconds more it exits. SIGINT (Ctrl-C) does the same, but does not wait 
 connection is open. A second signal ends it at once.
 
 With --test it is an issuer for the tests of other programs: on loopback only, with a
-database that is removed at the end, and with a second address, printed as one line of
-JSON, by which a test moves the clock, makes any token, rotates and revokes.`,
+database that is removed at the end (but not after SIGKILL), and with a second address,
+printed as one line of JSON, by which a test moves the clock, makes any token, rotates
+and revokes.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&o.migrate, "migrate", false, "bring the schema up to date before serving (the embedded database always is)")

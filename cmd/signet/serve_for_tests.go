@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"time"
 
@@ -71,24 +70,13 @@ func checkForTests(c configs.Config) error {
 		}
 	}
 	for key, address := range map[string]string{"listen": c.Listen, "metrics.listen": c.Metrics.Listen} {
-		if c.Source(key) != "" && address != "" && !onLoopback(address) {
+		if c.Source(key) != "" && address != "" && !onThisMachine(address) {
 			return misusef("a test issuer signs whatever it is asked to, so it listens on this machine alone; %s (%s) is "+
 				"%s: set it to 127.0.0.1 and a port",
 				key, c.Source(key), address)
 		}
 	}
 	return nil
-}
-
-// onLoopback reports whether an address to listen on is reached from this machine alone. A name is not
-// looked up, apart from localhost: what it stands for can change.
-func onLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // settingsForTests returns the configuration of a test issuer: what is not given is chosen so that it

@@ -166,12 +166,10 @@ func (v *visit) keys(keys []jwk) {
 		ID: "alg-use", Sent: "alg and use of every key", Expected: "alg, and use sig", Answered: count,
 		Why: "a key that says what it is for is not used for anything else (RFC 8725 section 3.1)",
 	}, Warning, vague...)
+	has := func(alg string) bool { return slices.ContainsFunc(keys, func(k jwk) bool { return fits(k, alg) }) }
 	var missing []string
 	for _, alg := range v.metadata.IDTokenAlgs {
-		if !strings.HasPrefix(alg, "HS") && alg != "none" && !slices.ContainsFunc(keys, func(k jwk) bool {
-			return fits(k,
-				alg)
-		}) {
+		if !strings.HasPrefix(alg, "HS") && alg != "none" && !has(alg) {
 			missing = append(missing, "no key for "+alg)
 		}
 	}
@@ -242,7 +240,7 @@ func (v *visit) rotation(keys []jwk) {
 			"verifier fetch at once, and those that wait between fetches refuse good tokens",
 	}, Warning, alone...)
 	v.note(Check{
-		ID: "old-keys", Sent: "the same", Expected: fmt.Sprintf("at most %d of each", manyKeys),
+		ID: "old-keys", Sent: "how many keys there are of each algorithm", Expected: fmt.Sprintf("at most %d of each", manyKeys),
 		Answered: strings.Join(all, ", "),
 		Why: "a key is to leave the set when the last token that it signed has expired; each that stays is one more " +
 			"that can leak",
@@ -258,7 +256,7 @@ const (
 	longestAge  = 24 * 60 * 60
 )
 
-// cache looks at how long the key set may be kept.
+// cache looks at how long the key set may be kept, and by whom it may be read.
 func (v *visit) cache(a answer) {
 	control := a.Header.Get("Cache-Control")
 	age, found := 0, false
@@ -275,8 +273,14 @@ func (v *visit) cache(a answer) {
 		when(found && age < shortestAge, "max-age is %d seconds", age), when(age > longestAge, "max-age is %d hours",
 			age/3600))
 
+	v.note(Check{
+		ID: "cors", Sent: "Access-Control-Allow-Origin of the key set", Expected: "*",
+		Answered: a.Header.Get("Access-Control-Allow-Origin"),
+		Why:      "apps in a browser verify tokens as well, and the set is public",
+	}, Warning, when(a.Header.Get("Access-Control-Allow-Origin") != "*", "it is missing, or not *"))
+
 	c := Check{
-		ID: "conditional", Sent: "the same with If-None-Match", Expected: "304", Answered: "304",
+		ID: "conditional", Sent: "a request for the key set with If-None-Match", Expected: "304", Answered: "304",
 		Why: "verifiers that ask whether the set has changed need not load it again (RFC 9110 section 13.1.2)",
 	}
 	etag := a.Header.Get("ETag")
@@ -285,15 +289,9 @@ func (v *visit) cache(a answer) {
 		return
 	}
 	again, err := get(v.ctx, v.Client, v.metadata.JWKSURI, http.Header{"If-None-Match": {etag}})
-	switch {
-	case err != nil:
+	if err != nil {
 		v.note(c, Warning, "no answer")
-	default:
-		v.note(c, Warning, when(again.StatusCode != http.StatusNotModified, "it answers %d", again.StatusCode))
+		return
 	}
-	v.note(Check{
-		ID: "cors", Sent: "Access-Control-Allow-Origin of the key set", Expected: "*",
-		Answered: a.Header.Get("Access-Control-Allow-Origin"),
-		Why:      "apps in a browser verify tokens as well, and the set is public",
-	}, Warning, when(a.Header.Get("Access-Control-Allow-Origin") != "*", "it is missing, or not *"))
+	v.note(c, Warning, when(again.StatusCode != http.StatusNotModified, "it answers %d", again.StatusCode))
 }

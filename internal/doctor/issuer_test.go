@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/signet-id/signet/internal/doctor"
 	"github.com/signet-id/signet/internal/testissuer"
@@ -101,6 +102,8 @@ var issuerFaults = map[string]issuerFault{
 		want: []string{"warning strict-verifiers", "warning cache"}},
 	"no ETag": {keys: func(_ object, h http.Header) { h.Del("ETag") }, want: []string{"warning strict-verifiers", "warning conditional"}},
 	"no CORS": {keys: func(_ object, h http.Header) { h.Del("Access-Control-Allow-Origin") }, want: []string{"warning strict-verifiers", "warning cors"}},
+	"no ETag and no CORS": {keys: func(_ object, h http.Header) { h.Del("ETag"); h.Del("Access-Control-Allow-Origin") },
+		want: []string{"warning strict-verifiers", "warning cors", "warning conditional"}},
 	"another clock": {discovery: func(_ object, h http.Header) {
 		h.Set("Date", time.Now().Add(-5*time.Minute).UTC().Format(http.TimeFormat))
 	}, want: []string{"failed clock", "warning strict-verifiers"}},
@@ -125,6 +128,31 @@ func TestFaultsOfIssuersAreFound(t *testing.T) {
 				t.Errorf("it found %q, not %q: %+v", got, fault.want, report)
 			}
 		})
+	}
+}
+
+// A report repeats only the beginning of what a server says.
+func TestAnswersAreCut(t *testing.T) {
+	issuer, err := testissuer.Start(t.Context(), testissuer.Options{Clock: testissuer.Running(time.Now), Make: keystest.Generator()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer issuer.Close()
+	proxy := httptest.NewServer(nil)
+	defer proxy.Close()
+	long := issuerFault{
+		discovery: func(b object, _ http.Header) { b["issuer"] = strings.Repeat("é", 100_000) },
+		keys:      func(_ object, h http.Header) { h.Set("Cache-Control", "max-age=300"+strings.Repeat(", x", 10_000)) },
+	}
+	proxy.Config.Handler = long.between(t, issuer.URL, proxy.URL)
+	report, err := doctor.Issuer{URL: proxy.URL, Now: time.Now}.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range report.Checks {
+		if n := utf8.RuneCountInString(c.Answered); n > 301 || !utf8.ValidString(c.Answered) {
+			t.Errorf("the answer of %s has %d characters", c.ID, n)
+		}
 	}
 }
 
@@ -213,9 +241,11 @@ func TestTransport(t *testing.T) {
 		}
 	}
 	far := &http.Client{Transport: toward(strings.TrimPrefix(issuer.URL, "http://"))}
-	report, err := doctor.Issuer{URL: "http://id.example.com", Now: time.Now, Client: far}.Run(t.Context())
-	if err != nil || !slices.Contains(findings(report), "failed https") {
-		t.Errorf("%v: %+v", err, report)
+	for _, remote := range []string{"http://id.example.com", "http://127.example.com"} {
+		report, err := doctor.Issuer{URL: remote, Now: time.Now, Client: far}.Run(t.Context())
+		if err != nil || !slices.Contains(findings(report), "failed https") {
+			t.Errorf("%s: %v: %+v", remote, err, report)
+		}
 	}
 	for _, bad := range []string{"ftp://id.example.com", "https://", "https://id.example.com?x=1", "https://u:p@id.example.com", "://"} {
 		if _, err := (doctor.Issuer{URL: bad, Now: time.Now}).Run(t.Context()); err == nil {

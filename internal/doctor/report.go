@@ -60,7 +60,15 @@ func (r *Report) Summary() string {
 	return text + "."
 }
 
-func (r *Report) add(c Check) { r.Checks = append(r.Checks, c) }
+// longestAnswer is how much of an answer a report repeats, in characters: a server may send a megabyte.
+const longestAnswer = 300
+
+func (r *Report) add(c Check) {
+	if text := []rune(c.Answered); len(text) > longestAnswer {
+		c.Answered = string(text[:longestAnswer]) + "…"
+	}
+	r.Checks = append(r.Checks, c)
+}
 
 // The elements of a JUnit file, as CI systems read it.
 type (

@@ -135,6 +135,7 @@ func TestWhatStrangersLearn(t *testing.T) {
 		resp, _ := s.send(t, "POST", "/mcp", token, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
 		challenge := resp.Header.Get("WWW-Authenticate")
 		if resp.StatusCode != 401 || !strings.HasSuffix(challenge, `, scope="tools:read", `+meta) ||
+			!strings.HasPrefix(strings.Join(resp.Header.Values("WWW-Authenticate")[1:], ""), "DPoP algs=") ||
 			!strings.Contains(resp.Header.Get("Access-Control-Expose-Headers"), "WWW-Authenticate") {
 			t.Errorf("%q: %d %v", token, resp.StatusCode, resp.Header)
 		}
@@ -142,7 +143,8 @@ func TestWhatStrangersLearn(t *testing.T) {
 	for _, path := range []string{"/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource"} {
 		resp, document := s.send(t, "GET", path, "", "")
 		want := `{"resource":"` + s.url + `/mcp","authorization_servers":["` + s.issuer.URL +
-			`"],"scopes_supported":["tools:read"],"bearer_methods_supported":["header"]}`
+			`"],"scopes_supported":["tools:read"],"bearer_methods_supported":["header"],` +
+			`"dpop_signing_alg_values_supported":["RS256","PS256","ES256","EdDSA","Ed25519"]}`
 		if document != want || resp.Header.Get("Access-Control-Allow-Origin") != "*" {
 			t.Errorf("%s: %s %v", path, document, resp.Header)
 		}
