@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/dpop/dpoptest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
@@ -78,6 +79,13 @@ func TestO10EveryActOfTheIssuerIsRecorded(t *testing.T) {
 			{"an old one", func() (string, error) { g := w.generations(3); next(); return g[1], refresh(g[1]) },
 				issuer.InvalidGrant,
 				"refresh_replay failure older_generation by anonymous  on alice"},
+			{"the one before, without the key that the grant has got since", func() (string, error) {
+				g := w.generations(2)
+				_, err := w.refreshesWith([]string{w.keyProof(dpoptest.NewKey(t))})(g[2])
+				w.must(err)
+				next()
+				return g[1], refresh(g[2])
+			}, issuer.InvalidGrant, "refresh_replay failure without_key by anonymous  on alice"},
 			{"one that was late before", func() (string, error) {
 				g := w.generations(2)
 				w.wait(late)

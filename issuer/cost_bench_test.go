@@ -8,8 +8,6 @@ import (
 	"github.com/signet-id/signet/internal/cputime"
 	"github.com/signet-id/signet/internal/dpop/dpoptest"
 	"github.com/signet-id/signet/internal/jose"
-	"github.com/signet-id/signet/issuer"
-	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
@@ -44,25 +42,12 @@ func BenchmarkRefreshCost(b *testing.B) {
 	}
 }
 
-type refreshing = func(token string) (issuer.TokenResponse, error)
-
-// refreshesWith refreshes at the token endpoint, each time with the next of the proofs.
-func (w *world) refreshesWith(proofs []string) refreshing {
-	return func(token string) (issuer.TokenResponse, error) {
-		r := issuer.TokenRequest{GrantType: userstore.GrantRefreshToken, Auth: issuer.ClientAuth{ClientID: "app"}, RefreshToken: token}
-		if len(proofs) > 0 {
-			r.Proofs, proofs = proofs[:1], proofs[1:]
-		}
-		return w.Token(w.Context(), r)
-	}
-}
-
 // manyProofs makes more proofs than a measurement of a few seconds needs, so that it counts what it takes to
 // check them alone. A client that runs out of them is refused, because its grant is bound.
 func manyProofs(b *testing.B, w *world) (proofs []string) {
 	key := dpoptest.NewKey(b)
 	for range 20_000 {
-		proofs = append(proofs, key.Proof(b, dpoptest.For("POST", issuerURL+"/oauth2/token", w.clock.Now())))
+		proofs = append(proofs, w.keyProof(key))
 	}
 	return proofs
 }

@@ -16,13 +16,7 @@ func TestAnUnknownUseIsNoUse(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		key := dpoptest.NewKey(t)
 		token := w.login("profile").RefreshToken
-		refresh := func() (issuer.TokenResponse, error) {
-			proof := key.Proof(t, dpoptest.For("POST", issuerURL+"/oauth2/token", w.clock.Now()))
-			return w.Token(t.Context(), issuer.TokenRequest{
-				GrantType: userstore.GrantRefreshToken, Auth: issuer.ClientAuth{ClientID: "app"},
-				RefreshToken: token, Proofs: []string{proof},
-			})
-		}
+		refresh := func() (issuer.TokenResponse, error) { return w.refreshesWith([]string{w.keyProof(key)})(token) }
 		w.store.on("UseDPoPProof", func() error { return fmt.Errorf("write: %w", userstore.ErrUnavailable) }, nil)
 		w.untouched(token, func() {
 			_, err := refresh()
@@ -48,7 +42,7 @@ func TestAnUnknownUseIsNoUse(t *testing.T) {
 func TestAProofIsUsedAfterEveryOtherRefusal(t *testing.T) {
 	one(t, func(t *testing.T, w *world) {
 		key := dpoptest.NewKey(t)
-		proof := []string{key.Proof(t, dpoptest.For("POST", issuerURL+"/oauth2/token", w.clock.Now()))}
+		proof := []string{w.keyProof(key)}
 		auth := issuer.ClientAuth{ClientID: "app"}
 		w.store.called()
 		for _, r := range []issuer.TokenRequest{
@@ -86,4 +80,22 @@ func TestTheAccountAPIGivesNoBoundClientABearerToken(t *testing.T) {
 			t.Errorf("a login: %v", err)
 		}
 	})
+}
+
+type refreshing = func(token string) (issuer.TokenResponse, error)
+
+// refreshesWith refreshes at the token endpoint, each time with the next of the proofs.
+func (w *world) refreshesWith(proofs []string) refreshing {
+	return func(token string) (issuer.TokenResponse, error) {
+		r := issuer.TokenRequest{GrantType: userstore.GrantRefreshToken, Auth: issuer.ClientAuth{ClientID: "app"}, RefreshToken: token}
+		if len(proofs) > 0 {
+			r.Proofs, proofs = proofs[:1], proofs[1:]
+		}
+		return w.Token(w.Context(), r)
+	}
+}
+
+// keyProof makes a DPoP proof for the token endpoint.
+func (w *world) keyProof(key dpoptest.Key) string {
+	return key.Proof(w.TB, dpoptest.For("POST", issuerURL+"/oauth2/token", w.clock.Now()))
 }
