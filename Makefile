@@ -36,7 +36,8 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
 
 # Modules of their own, so that users of the verifier do not download gRPC, chi and other JWT libraries.
-VERIFIER_MODULES := verifier/grpcauth verifier/benchmarks verifier/examples/chi
+VERIFIER_MODULES := $(patsubst %/go.mod,%,$(wildcard verifier/*/go.mod verifier/*/*/go.mod))
+EXAMPLE_MODULES := $(patsubst %/go.mod,%,$(wildcard docs/examples/*/go.mod))
 
 # Both stores always run. The race detector needs a C compiler; `make need-cc test` insists on one. It
 # brings checks of unsafe pointers, which make SQLite, a translation from C that is full of them, three
@@ -46,7 +47,7 @@ NO_CHECKPTR := -gcflags=modernc.org/...=-d=checkptr=0
 test: check postgres
 	@race="-race $(NO_CHECKPTR)"; $(HAS_CC) || { race=; echo "$(NO_CC), so the tests run without it." >&2; }; \
 	echo "$(GO) test $$race ./..."; $(GO) test $$race ./... || exit 1; \
-	for module in $(VERIFIER_MODULES); do echo "$$module"; (cd $$module && $(GO) vet ./... && $(GO) test $$race ./...) || exit 1; done
+	for module in $(VERIFIER_MODULES); do echo "$$module"; (cd $$module && $(GO) test $$race ./...) || exit 1; done
 
 postgres:
 	@$(GO) run ./userstore/sqlstore/pgtest/programs
@@ -57,11 +58,15 @@ check:
 	$(GO) vet ./...
 	$(GO) vet -tags interop,more ./internal/interop/...
 	$(GO) vet -tags chaos ./internal/chaos
+	@for module in $(VERIFIER_MODULES) $(EXAMPLE_MODULES); do echo "$$module"; (cd $$module && $(GO) vet ./...) || exit 1; done
 
 # The linters are pinned in a module of their own, which no build of Signet reads. The first run builds them, which
 # takes minutes; the next ones take seconds.
 lint: check
 	$(GO) tool -modfile=internal/tools/go.mod golangci-lint run --allow-serial-runners ./...
+	$(GO) mod tidy -diff
+	@for module in $(VERIFIER_MODULES) $(EXAMPLE_MODULES); do echo "$$module"; (cd $$module && $(GO) mod tidy -diff && \
+	  $(GO) tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint run --allow-serial-runners -c $(CURDIR)/.golangci.yml ./...) || exit 1; done
 
 vuln:
 	@$(GO) tool -modfile=internal/tools/go.mod govulncheck -db $(VULNDB) ./... || { status=$$?; \
@@ -75,9 +80,7 @@ release:
 interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed $(PATRONI)/installed
 	cd internal/interop/goclient && $(GO) vet ./...
 	cd internal/interop/manifests && $(GO) vet ./... && $(GO) test -count=1 ./...
-	@for module in docs/examples/*/go.mod; do \
-	  echo "$$module"; (cd "$${module%/go.mod}" && $(GO) vet ./... && $(GO) test ./...) || exit 1; \
-	done
+	@for module in $(EXAMPLE_MODULES); do echo "$$module"; (cd $$module && $(GO) test ./...) || exit 1; done
 	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$(CURDIR)/$(PATRONI)/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop -parallel 8 -timeout 30m ./internal/interop/...
 
 # Go's proxy, Maven's repository and crates.io serve pinned versions; go.sum holds the hashes of the former.

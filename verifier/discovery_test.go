@@ -42,6 +42,23 @@ func TestRedirectsLeadNowhereElse(t *testing.T) {
 		Verify(t.Context(), s.genuine(verifier.EdDSA)); !isUnavailable(err) {
 		t.Errorf("an endless redirect: %v", err)
 	}
+
+	// From https to http on the same host, anybody on the way could answer.
+	config := s.issuer.Config(audience)
+	config.JWKSURL = "https://id.example.com/jwks"
+	config.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		if r.URL.Scheme == "https" {
+			http.Redirect(w, r, "http://id.example.com/jwks", http.StatusFound)
+		} else {
+			visited.Add(1)
+			_, _ = w.Write(s.issuer.JWKS())
+		}
+		return w.Result(), nil
+	})}
+	if _, err := newVerifier(t, config).Verify(t.Context(), s.genuine(verifier.EdDSA)); !isUnavailable(err) || visited.Load() != 0 {
+		t.Errorf("a redirect to http: %v, visited %d times", err, visited.Load())
+	}
 }
 
 func TestDiscoveryMustBeTheIssuersOwn(t *testing.T) {

@@ -346,6 +346,20 @@ func TestStatusCutoff(t *testing.T) {
 	if _, err := s.v.Verify(t.Context(), bare); !errors.Is(err, verifier.ErrRevoked) {
 		t.Errorf("a token from before: %v", err)
 	}
+	earlier := mk(t, s.header(verifier.EdDSA, nil), s.claims(map[string]any{"iat": cutoff - 1,
+		"status": reference(s.address("/status/0"), 1)}), s.keys[verifier.EdDSA])
+	if _, err := s.v.Verify(t.Context(), earlier); !errors.Is(err, verifier.ErrRevoked) {
+		t.Errorf("a token from before, whose place says nothing: %v", err)
+	}
+	// A list that does not say it, such as an older copy, takes nothing back.
+	s.serve(func() string { return s.listToken(nil, nil) })
+	s.issuer.Advance(20 * time.Second)
+	s.check(t, "a new token", 1, nil)
+	for _, raw := range []string{bare, earlier} {
+		if _, err := s.v.Verify(t.Context(), raw); !errors.Is(err, verifier.ErrRevoked) {
+			t.Errorf("a token from before, after a list without a cutoff: %v", err)
+		}
+	}
 }
 
 // Many lists: the memory stays bounded, and those in use stay.
