@@ -99,6 +99,8 @@ type replica struct {
 	exited    <-chan struct{}
 }
 
+func (r *replica) address() string { return r.url }
+
 // start starts a server, waits until it is ready, and gives it requests.
 func (s *service) start(t *testing.T, name, program string, env []string, args ...string) *replica {
 	t.Helper()

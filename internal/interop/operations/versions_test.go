@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/internal/mail/mailtest"
 	"github.com/signet-id/signet/verifier"
 )
 
@@ -27,6 +28,7 @@ type upgrade struct {
 	began    time.Time
 	turn     int
 	people   int // who signed up
+	mail     *mailtest.Server
 
 	// What began at the first replica, and lives until the end.
 	apps        map[string]app
@@ -44,7 +46,11 @@ type upgrade struct {
 func newUpgrade(t *testing.T, database string) (u *upgrade, s *service, old string) {
 	t.Helper()
 	old, s = previous(t), newService(t, database, timeline...)
-	return &upgrade{service: s, programs: [2]string{old, programs.signet}, began: time.Now()}, s, old
+	s.issuer = strings.Replace(s.issuer, "127.0.0.1", "localhost", 1) // passkeys need a name
+	s.env = append(s.env, "SIGNET_ISSUER="+s.issuer)
+	u = &upgrade{service: s, programs: [2]string{old, programs.signet}, began: time.Now()}
+	u.withMail(t)
+	return u, s, old
 }
 
 // next returns the address of the replica whose turn it is.
@@ -135,6 +141,7 @@ func (u *upgrade) register(t *testing.T, program string) {
 		{"jwt", "https://jwt.test/callback", append(machine, "private_key_jwt", "--jwks-file", jwks)},
 		{"tenant", "https://tenant.test/callback?tenant=one", append(machine, "client_secret_post")},
 		{"spa", "http://127.0.0.1:4000/callback", []string{"--auth-method", "none"}},
+		{"box", "https://box.test/callback", []string{"--auth-method", "none", "--grant-type", "device_code"}},
 	} {
 		made := app{RedirectURI: c.redirect, Bye: "https://" + c.id + ".test/bye"}
 		args := append([]string{"clients", "create", "--json", "--client-id", c.id, "--name", c.id,
