@@ -84,6 +84,9 @@ func onlyCommands(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	if holdsToken(args[0]) {
+		return errors.New("this looks like a token and not like a command; `signet token inspect` reads one from standard input")
+	}
 	text := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		text += fmt.Sprintf("; did you mean %q?", cmd.CommandPath()+" "+near[0])

@@ -79,7 +79,7 @@ Exits 0 when nothing failed and nothing was left out; a warning is no failure.`,
 // examine examines a resource server if it has a test issuer, and else an issuer.
 func (a *app) examine(ctx context.Context, url string, r doctor.Resource, claims string) (doctor.Report, error) {
 	if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
-		return doctor.Report{}, misusef("URL is no URL; write it with https:// or http://")
+		return doctor.Report{}, misusef("what is given as URL is no URL; write it with https:// or http://")
 	}
 	if r.TestIssuer != "" {
 		return a.examineResource(ctx, url, r, claims)

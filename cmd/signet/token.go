@@ -35,7 +35,7 @@ when that cannot be told here, which the first line says.`,
 			if len(args) == 1 {
 				name = args[0]
 			}
-			if strings.HasPrefix(name, "ey") && strings.Count(name, ".") >= 2 {
+			if holdsToken(name) {
 				return misusef("this looks like a token and not like a file's name; give it on standard input, because others can see a command line")
 			}
 			text, err := a.readInput(name, 2*jose.MaxTokenBytes)
@@ -69,6 +69,9 @@ when that cannot be told here, which the first line says.`,
 	cmd.Flags().StringVar(&issuerURL, "issuer", "", "the `URL` that must have issued it (default: the configured issuer)")
 	return cmd
 }
+
+// holdsToken reports whether an argument is a token, or holds one ("Bearer …"). Then no message repeats it.
+func holdsToken(arg string) bool { return strings.Contains(arg, "eyJ") && strings.Count(arg, ".") >= 2 }
 
 func (a *app) showInspection(r inspect.Report) error {
 	result := r.Verdict()

@@ -21,8 +21,6 @@ type Issuer struct {
 	URL    string       // the issuer identifier
 	Client *http.Client // nil: one that trusts the system's certificate authorities
 	Now    func() time.Time
-
-	Progress func(Check) // is called with each result; may be nil
 }
 
 // visit is a running examination of an issuer.
@@ -76,9 +74,6 @@ func (v *visit) note(c Check, bad Verdict, faults ...string) {
 		c.Verdict, c.Answered = bad, strings.Join(faults, "; ")
 	}
 	v.add(c)
-	if v.Progress != nil {
-		v.Progress(c)
-	}
 }
 
 // when returns the text if the condition holds.

@@ -122,7 +122,7 @@ func readKeySet(body []byte) ([]jwk, error) {
 	return keys, nil
 }
 
-// weakBits is what RSA keys must exceed (NIST SP 800-131A; RFC 7518 section 3.3 has a MUST).
+// weakBits is how long RSA keys must be at least (NIST SP 800-131A; RFC 7518 section 3.3 has a MUST).
 const weakBits = 2048
 
 // keys looks at each key by itself.
@@ -194,7 +194,7 @@ func fits(k jwk, alg string) bool {
 	return k.kty == "OKP"
 }
 
-// compatibility warns of keys for which some verifiers refuse the whole set.
+// compatibility warns of keys whose tokens some verifiers refuse, or for which they refuse the whole set.
 func (v *visit) compatibility(keys []jwk) {
 	strange := map[string]bool{}
 	for _, k := range keys {
@@ -205,10 +205,11 @@ func (v *visit) compatibility(keys []jwk) {
 	types := slices.Sorted(maps.Keys(strange))
 	v.note(Check{
 		ID: "strict-verifiers", Sent: "the type of every key",
-		Expected: "RSA, or EC on the curves of NIST, for those whose verifiers are strict", Answered: "RSA and EC",
-		Why: "python-jose, express-jwt with jwks-rsa, get-jwks, Spring, Nimbus by default and Kubernetes refuse the " +
-			"whole set for one key that they do not know; where your services use them, publish RS256 alone (Signet: " +
-			"keys.algorithms)",
+		Expected: "RSA, or EC on the curves of NIST, which every verifier knows", Answered: "RSA and EC",
+		Why: "python-jose, express-jwt with jwks-rsa, get-jwks, Spring, Nimbus by default and Kubernetes refuse tokens " +
+			"of Ed25519, and Kubernetes refuses the whole set for a key of a type that it does not know; where your " +
+			"services use them, sign with RS256 (Signet: access_token_alg, --id-token-alg), or publish RS256 alone " +
+			"(Signet: keys.algorithms)",
 	}, Warning, when(len(types) > 0, "the set has keys of type %s", strings.Join(types, ", ")))
 }
 

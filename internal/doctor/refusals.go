@@ -31,7 +31,7 @@ func (e *examination) refusal(a attempt) {
 	default:
 		c.Verdict = refusalVerdict(r)
 	}
-	e.record(c)
+	e.add(c)
 }
 
 // refusalVerdict judges how a bad token was refused.
@@ -93,7 +93,7 @@ func (e *examination) acceptance(c Check, recipe testissuer.Recipe, send func(*h
 	if c.Answered, c.Verdict = r.String(), Failed; r.accepted() {
 		c.Verdict = OK
 	}
-	e.record(c)
+	e.add(c)
 }
 
 // Bounds of the flood: so many tokens, each under another unknown kid, may cause so many fetches.
@@ -137,7 +137,7 @@ func (e *examination) flood() {
 	default:
 		c.Verdict = refusalVerdict(last)
 	}
-	e.record(c)
+	e.add(c)
 }
 
 // prepublished sends a token of the key that was published all the time and signs since now.
@@ -174,7 +174,7 @@ func (e *examination) revoked() {
 	}
 	if r := e.ask(token, inHeader); !r.accepted() {
 		c.Verdict, c.Answered = Skipped, "it was refused before the key was revoked: "+r.String()
-		e.record(c)
+		e.add(c)
 		return
 	}
 	kid, err := e.issuer.SigningKey()
@@ -194,7 +194,7 @@ func (e *examination) revoked() {
 		c.Verdict = Warning
 		c.Answered = fmt.Sprintf("still accepted after %s", took.Round(time.Second))
 	}
-	e.record(c)
+	e.add(c)
 }
 
 // fresh revokes all keys, and waits until a token of the first fresh key is accepted. After that the
@@ -229,15 +229,15 @@ func (e *examination) fresh() {
 	if c.Verdict = Failed; ok {
 		c.Verdict = OK
 	}
-	e.record(c)
+	e.add(c)
 	if !ok {
 		withdrawn.Verdict, withdrawn.Answered = Skipped, "it did not get the new key set"
-		e.record(withdrawn)
+		e.add(withdrawn)
 		return
 	}
 	last := e.ask(old, inHeader)
 	if withdrawn.Answered, withdrawn.Verdict = last.String(), Failed; !last.accepted() {
 		withdrawn.Verdict = refusalVerdict(last)
 	}
-	e.record(withdrawn)
+	e.add(withdrawn)
 }

@@ -33,8 +33,6 @@ type Resource struct {
 	MaxAge   time.Duration                           // the key set's max-age; zero: 5 seconds
 	Client   *http.Client                            // nil: one that trusts the system's certificate authorities
 	Make     func(alg string) (crypto.Signer, error) // makes the issuer's keys; nil: keys.GenerateKey
-
-	Progress func(Check) // is called with each result; may be nil
 }
 
 // examination is a running examination of a resource server.
@@ -109,14 +107,6 @@ func (e *examination) mint(r testissuer.Recipe) (string, error) {
 		r.Claims = e.claims(r.Claims)
 	}
 	return e.issuer.Mint(r)
-}
-
-// record adds a result.
-func (e *examination) record(c Check) {
-	e.add(c)
-	if e.Progress != nil {
-		e.Progress(c)
-	}
 }
 
 // result is an answer of the resource server, or why there was none.
@@ -222,13 +212,13 @@ func (e *examination) honest() bool {
 	first, _, ok := e.until(token, e.MaxAge, result.accepted)
 	if ok {
 		c.Answered, c.Verdict = first.String(), OK
-		e.record(c)
+		e.add(c)
 		return true
 	}
 	if e.readsOnlyRSA(token) {
 		c.Answered, c.Verdict = "accepted, once the key set held RSA keys alone", OK
-		e.record(c)
-		e.record(Check{
+		e.add(c)
+		e.add(Check{
 			ID: "unknown-key-types", Sent: "the same while the key set also holds Ed25519 keys", Expected: "it is accepted",
 			Answered: first.String(), Verdict: Failed,
 			Why: "one key of a type that a verifier does not know must not make it refuse the set (RFC 7517 section 5); " +
@@ -240,7 +230,7 @@ func (e *examination) honest() bool {
 	c.Why += fmt.Sprintf("; does it trust the issuer %s, is its name %s, does the request need a scope or claims? "+
 		"The key set was fetched %d times",
 		e.TestIssuer, e.Audience, e.keySet.fetched())
-	e.record(c)
+	e.add(c)
 	return false
 }
 
@@ -274,19 +264,19 @@ func (e *examination) open() bool {
 	case r.StatusCode != http.StatusUnauthorized || r.Header.Get("WWW-Authenticate") == "":
 		c.Verdict = Warning
 	}
-	e.record(c)
+	e.add(c)
 	return r.accepted()
 }
 
 // broken records that a token could not be made, which is no fault of the resource server.
 func (e *examination) broken(c Check, err error) {
 	c.Verdict, c.Answered = Skipped, "the token could not be made: "+err.Error()
-	e.record(c)
+	e.add(c)
 }
 
 // skipTheRest records what could not be looked at.
 func (e *examination) skipTheRest() {
 	for _, a := range attempts {
-		e.record(Check{ID: a.id, Sent: a.sent, Expected: "it is refused", Answered: "not sent", Verdict: Skipped, Why: a.why})
+		e.add(Check{ID: a.id, Sent: a.sent, Expected: "it is refused", Answered: "not sent", Verdict: Skipped, Why: a.why})
 	}
 }

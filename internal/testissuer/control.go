@@ -89,8 +89,10 @@ func write(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // a caller that went away misses nothing
 }
 
-// sentence gives a reason its capital and its stop.
-func sentence(reason string) string { return strings.ToUpper(reason[:1]) + reason[1:] + "." }
+// sentence gives a reason its capital and its stop, unless it ends with the sentence of another error.
+func sentence(reason string) string {
+	return strings.ToUpper(reason[:1]) + strings.TrimSuffix(reason[1:], ".") + "."
+}
 
 // read decodes the body of a request, strictly.
 func read(r *http.Request, v any) error {
