@@ -194,7 +194,7 @@ func fits(k jwk, alg string) bool {
 	return k.kty == "OKP"
 }
 
-// compatibility warns of keys for which some verifiers refuse the whole set.
+// compatibility warns of keys that some verifiers cannot use, or for which they refuse the whole set.
 func (v *visit) compatibility(keys []jwk) {
 	strange := map[string]bool{}
 	for _, k := range keys {
@@ -206,9 +206,10 @@ func (v *visit) compatibility(keys []jwk) {
 	v.note(Check{
 		ID: "strict-verifiers", Sent: "the type of every key",
 		Expected: "RSA, or EC on the curves of NIST, for those whose verifiers are strict", Answered: "RSA and EC",
-		Why: "python-jose, express-jwt with jwks-rsa, get-jwks, Spring, Nimbus by default and Kubernetes refuse the " +
-			"whole set for one key that they do not know; where your services use them, publish RS256 alone (Signet: " +
-			"keys.algorithms)",
+		Why: "python-jose, express-jwt with jwks-rsa, get-jwks, Authlib unless it is told, Spring, Nimbus by default and " +
+			"mod_oauth2 take no token of Ed25519, and a verifier may refuse the whole set for one key of a type that it " +
+			"does not know; where your services use one of these, sign with RS256 (Signet: tokens.access_alg), and where " +
+			"one refuses the set, publish RS256 alone (keys.algorithms)",
 	}, Warning, when(len(types) > 0, "the set has keys of type %s", strings.Join(types, ", ")))
 }
 
