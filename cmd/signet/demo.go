@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -208,11 +209,8 @@ func (a *app) demoOperator() demo.Operator {
 // checkDemo refuses settings of a real server: the demo must not touch its data, and must not take
 // its place.
 func checkDemo(given map[string]string) error {
-	for _, key := range []string{
-		"database_url", "database_url_file", "database_migrate_url", "database_migrate_url_file", "data_dir", "issuer",
-		"keys.encryption_key", "keys.encryption_key_file", "keys.encryption_key_previous", "keys.encryption_key_previous_file",
-		"mail.smtp", "http.tls_cert", "http.tls_key", "resources",
-	} {
+	others := []string{"issuer", "mail.smtp", "http.tls_cert", "http.tls_key", "resources"}
+	for _, key := range slices.Concat(ownData, others) {
 		if from := given[key]; from != "" {
 			return misusef("the demo keeps everything in a temporary folder of its own and is no server for others, but %s is given (%s); take it away, or run the demo where it is not given", key, from)
 		}

@@ -46,9 +46,9 @@ Exits 0 when nothing failed and nothing was left out; a warning is no failure.`,
 	f.StringVar(&r.Scope, "scope", "", "the `scopes` that the request needs, separated by spaces")
 	f.StringVar(&claims, "claims", "", "a `file` with a JSON object: claims that the request needs beside")
 	f.StringVar(&r.Method, "method", "GET", "the request's `method`")
-	f.DurationVar(&r.Wait, "wait", 30*time.Second, "how long the resource server may take to `start`")
+	f.DurationVar(&r.Wait, "wait", 30*time.Second, "how long the resource server may take to start, a `time` such as 30s")
 	f.DurationVar(&r.Patience, "patience", 45*time.Second,
-		"how `long` it may take to learn of a new key, or of a revoked one")
+		"how long it may take to learn of a new key, or of a revoked one, a `time`")
 	f.StringVar(&junit, "junit", "", "write the results to this `file` as JUnit XML, for CI")
 	cmd.RunE = action(func(ctx context.Context, args []string) error {
 		if r.TestIssuer == "" {

@@ -61,3 +61,15 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 	t.Fatalf("waited too long until %s", what)
 }
+
+func TestWhatIsReachedFromThisMachineAlone(t *testing.T) {
+	for address, want := range map[string]bool{
+		"127.0.0.1:0": true, "127.9.9.9:80": true, "[::1]:80": true, "[::ffff:127.0.0.1]:80": true, "localhost:80": true,
+		"0.0.0.0:80": false, "[::]:80": false, ":80": false, "192.0.2.1:80": false, "127.example.com:80": false,
+		"localhost.example.com:80": false, "127.0.0.1": false, "": false,
+	} {
+		if got := onThisMachine(address); got != want {
+			t.Errorf("%q: %t", address, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,6 +78,10 @@ and revokes.`,
 		return action(func(ctx context.Context, _ []string) error {
 			c, err := a.load(values)
 			switch {
+			case err != nil && test:
+				// Half a configuration of a real server is no reason to complete it.
+				given := configs.Given(configs.Input{File: a.configFile, Env: a.env, Flags: values})
+				return cmp.Or(checkOwnData(func(key string) string { return given[key] }), err)
 			case err != nil:
 				return err
 			case test:

@@ -60,20 +60,33 @@ func (a *app) serveForTests(ctx context.Context, c configs.Config, untilEOF bool
 	return err
 }
 
-// checkForTests refuses what would let a test issuer touch a real one, or anybody else reach it.
-func checkForTests(c configs.Config) error {
-	for _, key := range []string{"database_url", "database_migrate_url", "data_dir", "keys.encryption_key",
-		"keys.encryption_key_previous"} {
-		if from := c.Source(key); from != "" {
+// ownData are the settings that lead to a real server's data and keys.
+var ownData = []string{
+	"database_url", "database_url_file", "database_migrate_url", "database_migrate_url_file", "data_dir",
+	"keys.encryption_key", "keys.encryption_key_file", "keys.encryption_key_previous", "keys.encryption_key_previous_file",
+}
+
+// checkOwnData refuses what would let a test issuer touch a real one. source says where a key is given.
+func checkOwnData(source func(key string) string) error {
+	for _, key := range ownData {
+		if from := source(key); from != "" {
 			return misusef("a test issuer has a database and keys of its own, but %s is given (%s); take it away, or "+
 				"leave out --test", key, from)
 		}
 	}
-	for key, address := range map[string]string{"listen": c.Listen, "metrics.listen": c.Metrics.Listen} {
-		if c.Source(key) != "" && address != "" && !onThisMachine(address) {
+	return nil
+}
+
+// checkForTests refuses what would let a test issuer touch a real one, or anybody else reach it.
+func checkForTests(c configs.Config) error {
+	if err := checkOwnData(c.Source); err != nil {
+		return err
+	}
+	for _, l := range []struct{ key, address string }{{"listen", c.Listen}, {"metrics.listen", c.Metrics.Listen}} {
+		if c.Source(l.key) != "" && l.address != "" && !onThisMachine(l.address) {
 			return misusef("a test issuer signs whatever it is asked to, so it listens on this machine alone; %s (%s) is "+
 				"%s: set it to 127.0.0.1 and a port",
-				key, c.Source(key), address)
+				l.key, c.Source(l.key), l.address)
 		}
 	}
 	return nil

@@ -205,11 +205,11 @@ func (v *visit) compatibility(keys []jwk) {
 	types := slices.Sorted(maps.Keys(strange))
 	v.note(Check{
 		ID: "strict-verifiers", Sent: "the type of every key",
-		Expected: "RSA, or EC on the curves of NIST, which every verifier knows", Answered: "RSA and EC",
-		Why: "python-jose, express-jwt with jwks-rsa, get-jwks, Spring, Nimbus by default and Kubernetes refuse tokens " +
-			"of Ed25519, and Kubernetes refuses the whole set for a key of a type that it does not know; where your " +
-			"services use them, sign with RS256 (Signet: access_token_alg, --id-token-alg), or publish RS256 alone " +
-			"(Signet: keys.algorithms)",
+		Expected: "RSA, or EC on the curves of NIST, for those whose verifiers are strict", Answered: "RSA and EC",
+		Why: "python-jose, express-jwt with jwks-rsa, get-jwks, Authlib unless it is told, Spring, Nimbus by default, " +
+			"mod_oauth2 and Kubernetes take no token of Ed25519, and Kubernetes refuses the whole set for one key of a type that it " +
+			"does not know; where your services use one of these, sign with RS256 (Signet: tokens.access_alg), and where " +
+			"one refuses the set, publish RS256 alone (keys.algorithms)",
 	}, Warning, when(len(types) > 0, "the set has keys of type %s", strings.Join(types, ", ")))
 }
 

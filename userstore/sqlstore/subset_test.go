@@ -87,7 +87,7 @@ var constructs = []construct{
 	{"CAST", pattern(`\bCAST\(`), nil, ""},
 	{"common table expression that reads", pattern(`\bWITH \w+ AS \(\s*SELECT`), nil, ""},
 
-	{"advisory lock of a transaction", pattern(`pg_advisory_xact_lock`), []string{"dialect.go", "postgres_migrate.go", "audit_months.go"},
+	{"advisory lock of a transaction", pattern(`pg_(try_)?advisory_xact_lock`), []string{"dialect.go", "postgres_migrate.go", "audit_months.go"},
 		"requests of one budget, and changes of the last administrator, take turns; the migrator holds one, too"},
 	{"FOR UPDATE SKIP LOCKED", pattern(`FOR UPDATE`), []string{"dialect.go"}, "the probe of readiness, so that replicas do not wait for each other"},
 	{"clock of the database", pattern(`clock_timestamp\(\)|unixepoch\(`), []string{"dialect.go"}, "one method; it is compared with the replica's clock"},

@@ -135,7 +135,7 @@ func TestWhatStrangersLearn(t *testing.T) {
 		resp, _ := s.send(t, "POST", "/mcp", token, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
 		challenge := resp.Header.Get("WWW-Authenticate")
 		if resp.StatusCode != 401 || !strings.HasSuffix(challenge, `, scope="tools:read", `+meta) ||
-			!strings.HasPrefix(strings.Join(resp.Header.Values("WWW-Authenticate")[1:], ""), "DPoP algs=") ||
+			!strings.Contains(strings.Join(resp.Header.Values("WWW-Authenticate"), "\n"), "\nDPoP algs=") ||
 			!strings.Contains(resp.Header.Get("Access-Control-Expose-Headers"), "WWW-Authenticate") {
 			t.Errorf("%q: %d %v", token, resp.StatusCode, resp.Header)
 		}
