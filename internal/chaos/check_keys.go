@@ -21,7 +21,7 @@ func (c *Checker) endKeys(s State, t Timeline) {
 		}
 	}
 	for _, r := range c.denied {
-		if r.Code != "token_expired" && byID[r.Key].Revoked.IsZero() {
+		if r.Code != "token_expired" && !byID[r.Key].endedBy(time.UnixMicro(r.At)) {
 			c.violated(Answers, "live access token refused", "client %d: %s was answered with %d %s by replica %d",
 				r.Client, r.Act, r.Status, r.Code, r.Replica)
 		}
@@ -35,6 +35,12 @@ func (c *Checker) endKeys(s State, t Timeline) {
 	}
 }
 
+// endedBy tells whether none of the key's tokens can have been live at an instant: it was revoked, or had
+// been removed, which endTurns allows only when its last token has expired.
+func (k KeyState) endedBy(at time.Time) bool {
+	return !k.Revoked.IsZero() || !k.Remove.IsZero() && !at.Before(k.Remove)
+}
+
 // endTurns looks at each key and the one before it that signed.
 func (c *Checker) endTurns(alg string, keys []KeyState, s State, t Timeline) {
 	var before KeyState
@@ -44,6 +50,10 @@ func (c *Checker) endTurns(alg string, keys []KeyState, s State, t Timeline) {
 		}
 		if !k.Retire.IsZero() && !k.Retire.After(k.Activate) {
 			continue // it was revoked before its turn
+		}
+		if k.Revoked.IsZero() && !k.Remove.IsZero() && k.Remove.Before(k.Retire.Add(t.Lifetime)) {
+			c.violated(Verified, "removed while its tokens lived", "%s %s retired at %s and was removed at %s", alg, k.ID,
+				k.Retire, k.Remove)
 		}
 		if n > 0 && k.Activate.Sub(k.Created) < t.Propagation && !c.afterRevoking(s, t, k) {
 			c.violated(Verified, "signed before it was known", "%s %s was made at %s and signs from %s", alg, k.ID,

@@ -228,6 +228,10 @@ func TestTheCheckerCanFail(t *testing.T) {
 			s.state.Keys[1].Retire = noon.Add(20 * time.Second)
 		}, []string{"I5 no signing key"}},
 
+		"I5 a key removed while its tokens live": {func(s *story) {
+			s.state.Keys[0].Remove = noon.Add(44 * time.Second)
+		}, []string{"I5 removed while its tokens lived"}},
+
 		"I6 500": {func(s *story) { s.both(Record{Number: 6, Act: UserInfo}, 500) }, []string{"I6 500"}},
 		"I6 500 to a probe": {func(s *story) { s.both(Record{Number: 6, Act: Login, Want: Refused}, 500) },
 			[]string{"I6 500"}},
@@ -251,6 +255,14 @@ func TestTheCheckerCanFail(t *testing.T) {
 			s.state.Keys[1].Revoked = noon.Add(20 * time.Second)
 			s.both(Record{Number: 6, Act: UserInfo, Key: "k2"}, 401, code("invalid_token"))
 		}, nil},
+		"I6 but not one of a key that was removed": {func(s *story) {
+			s.state.Keys[0].Remove = noon.Add(50 * time.Second)
+			s.both(Record{Number: 6, Act: UserInfo, Key: "k1", At: noon.Add(50 * time.Second).UnixMicro()}, 401, code("invalid_token"))
+		}, nil},
+		"I6 though it is removed soon": {func(s *story) {
+			s.state.Keys[0].Remove = noon.Add(50 * time.Second)
+			s.both(Record{Number: 6, Act: UserInfo, Key: "k1", At: noon.Add(49 * time.Second).UnixMicro()}, 401, code("invalid_token"))
+		}, []string{"I6 live access token refused"}},
 		"I6 a revoked token is called active": {func(s *story) {
 			s.both(Record{Number: 6, Act: Revoke, User: "ada", Grant: "g1"}, 200)
 			s.both(Record{Number: 7, Act: Introspect, Grant: "g1"}, 200, func(r *Record) { r.Active = true })
