@@ -1,6 +1,7 @@
 package verifier_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -242,8 +243,16 @@ func TestHostileStatusLists(t *testing.T) {
 		"not zlib": func(s *statusStand) any {
 			return s.listToken(nil, map[string]any{"status_list": map[string]any{"bits": 1, "lst": "AAAA"}})
 		},
-		"a bomb":          func(s *statusStand) any { s.places = statuslist.New(256 << 23); return s.listToken(nil, nil) },
-		"a member twice":  func(s *statusStand) any { return strings.Replace(s.listToken(nil, nil), ".", ".", 1) + "x" },
+		"a bomb": func(s *statusStand) any { s.places = statuslist.New(256 << 23); return s.listToken(nil, nil) },
+		"a member twice": func(s *statusStand) any {
+			payload, err := base64.RawURLEncoding.DecodeString(strings.Split(s.listToken(nil, nil), ".")[1])
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			twice := `{"ttl":15,` + string(payload[1:])
+			return mk(s.t, s.header("EdDSA", map[string]any{"typ": statuslist.Type}), twice, s.keys["EdDSA"])
+		},
+		"a changed one":   func(s *statusStand) any { return s.listToken(nil, nil) + "AAAA" },
 		"an access token": func(s *statusStand) any { return s.token(nil) },
 		"nothing":         func(*statusStand) any { return "" },
 		"9 MiB":           func(*statusStand) any { return strings.Repeat("x", 9<<20) },
