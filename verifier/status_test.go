@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -348,15 +349,24 @@ func TestStatusCutoff(t *testing.T) {
 // Many lists: the memory stays bounded, and those in use stay.
 func TestManyStatusLists(t *testing.T) {
 	s := newStatusStand(t)
+	var busy atomic.Int64
 	s.list.Store(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/status/busy" {
+			busy.Add(1)
+		}
 		w.Header().Set("Content-Type", statuslist.MediaType)
 		fmt.Fprint(w, s.listToken(nil, map[string]any{"sub": s.address(r.URL.Path)}))
 	}))
 	for n := range 400 {
 		s.issuer.Advance(time.Millisecond)
-		if _, err := s.v.Verify(t.Context(), s.token(reference(s.address(fmt.Sprint("/status/", n)), 1))); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{strconv.Itoa(n), "busy"} {
+			if _, err := s.v.Verify(t.Context(), s.token(reference(s.address("/status/"+name), 1))); err != nil {
+				t.Fatal(err)
+			}
 		}
+	}
+	if n := busy.Load(); n != 1 {
+		t.Errorf("the list that is in use was fetched %d times", n)
 	}
 	if n, bytes := verifier.StatusLists(s.v); n > 256 || bytes != n*8 {
 		t.Errorf("%d lists of %d bytes are kept", n, bytes)
