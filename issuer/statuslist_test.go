@@ -19,13 +19,13 @@ type slowLists struct {
 	read            int                             // lists
 }
 
-func (s *slowLists) StatusChanges(ctx context.Context, now time.Time) (userstore.StatusChanges, error) {
+func (s *slowLists) StatusChanges(ctx context.Context, now time.Time, size int64) (userstore.StatusChanges, error) {
 	if s.changes != nil {
 		if err := s.changes(ctx); err != nil {
 			return userstore.StatusChanges{}, err
 		}
 	}
-	return s.StatusLists.StatusChanges(ctx, now)
+	return s.StatusLists.StatusChanges(ctx, now, size)
 }
 
 func (s *slowLists) RevokedPlaces(ctx context.Context, first, last int64) (userstore.StatusPlaces, error) {

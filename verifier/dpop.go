@@ -128,10 +128,12 @@ const leastNonceKey = 32
 
 func (d DPoP) faults(resource string) (faults []error) {
 	if d.URL != "" && (checkURL(d.URL) != nil || strings.ContainsAny(d.URL, "?#")) {
-		faults = append(faults, fmt.Errorf("DPoP.URL must be an http or https URL without user name, query and fragment (got %q)", d.URL))
+		faults = append(faults, fmt.Errorf(
+			"DPoP.URL must be an http or https URL without user name, query and fragment (got %q)", d.URL))
 	}
 	if d.Required && d.URL == "" && resource == "" {
-		faults = append(faults, errors.New("DPoP.Required needs DPoP.URL or Resource.URI: without either, every request would be refused"))
+		faults = append(faults, errors.New(
+			"DPoP.Required needs DPoP.URL or Resource.URI: without either, every request would be refused"))
 	}
 	if len(d.NonceKey) > 0 && len(d.NonceKey) < leastNonceKey {
 		faults = append(faults, fmt.Errorf("DPoP.NonceKey must have %d random bytes at least", leastNonceKey))

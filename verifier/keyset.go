@@ -217,7 +217,8 @@ func (k *keySet) fetch(known *snapshot, asked time.Time) {
 	wasFailing := k.failing
 	if err != nil {
 		if !wasFailing {
-			k.log.Error("the issuer's keys cannot be fetched; known keys are used until the stale limit", "issuer", k.source.issuer, "error", err.Error(), "stale_limit", k.staleLimit)
+			k.log.Error("the issuer's keys cannot be fetched; known keys are used until the stale limit",
+				"issuer", k.source.issuer, "error", err.Error(), "stale_limit", k.staleLimit)
 		}
 		k.failing = true
 		return
@@ -236,7 +237,8 @@ func (k *keySet) fetch(known *snapshot, asked time.Time) {
 		}
 	case current != nil && k.isOlderCopy(current, doc, keys):
 		if !wasFailing { // an old copy confirms nothing, so it counts as no answer
-			k.log.Warn("an outdated copy of the issuer's key set was ignored: it is older than the keys that are known", "issuer", k.source.issuer)
+			k.log.Warn("an outdated copy of the issuer's key set was ignored: it is older than the keys that are known",
+				"issuer", k.source.issuer)
 		}
 		k.failing = true
 		return
@@ -327,7 +329,8 @@ func (k *keySet) wait(ctx context.Context, flight <-chan struct{}) error {
 	case <-flight:
 		return nil
 	case <-ctx.Done():
-		return &Error{Code: CodeKeysUnavailable, Reason: "the caller did not wait for the issuer's keys", RetryAfter: time.Second, cause: ctx.Err()}
+		return &Error{Code: CodeKeysUnavailable, Reason: "the caller did not wait for the issuer's keys",
+			RetryAfter: time.Second, cause: ctx.Err()}
 	}
 }
 

@@ -195,7 +195,8 @@ var answers = map[string]answer{
 }
 
 // noUserAnswer is the answer to a client that acts for itself where a login is required.
-var noUserAnswer = answer{http.StatusForbidden, "insufficient_scope", "There is no user behind this access token; send the token of a user who logged in."}
+var noUserAnswer = answer{http.StatusForbidden, "insufficient_scope",
+	"There is no user behind this access token; send the token of a user who logged in."}
 
 // answered returns err as an *Error that has an answer, and the answer. Any other error is answered
 // like an invalid token.

@@ -265,7 +265,8 @@ func (v *Verifier) check(token *Token, need, all requirement) error {
 	}
 	switch {
 	case reason != "":
-		err := &Error{Code: CodeInsufficientUserAuthentication, Reason: reason, ACRValues: all.acrValues(), MaxAge: all.maxAge}
+		err := &Error{Code: CodeInsufficientUserAuthentication, Reason: reason,
+			ACRValues: all.acrValues(), MaxAge: all.maxAge}
 		if lacking >= 0 {
 			err.Scopes = all.scopes // RFC 9470 section 3
 		}

@@ -135,7 +135,8 @@ func newMetadata(r Resource, issuers []string, d DPoP) (*metadata, error) {
 		Documentation        string   `json:"resource_documentation,omitempty"`
 		DPoPAlgorithms       []string `json:"dpop_signing_alg_values_supported"`
 		DPoPRequired         bool     `json:"dpop_bound_access_tokens_required,omitempty"`
-	}{r.URI, r.AuthorizationServers, r.ScopesSupported, []string{"header"}, r.Name, r.Documentation, dpop.Algorithms, d.Required})
+	}{r.URI, r.AuthorizationServers, r.ScopesSupported, []string{"header"}, r.Name, r.Documentation,
+		dpop.Algorithms, d.Required})
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,8 @@ func (s *source) address(ctx context.Context) (string, error) {
 	// Section 4.3: the document must name the issuer that was asked, or another issuer could answer
 	// for it.
 	if metadata.Issuer != s.issuer {
-		return "", fmt.Errorf("the discovery document is of issuer %q, not of %q: set Issuer to what its tokens say", metadata.Issuer, s.issuer)
+		return "", fmt.Errorf("the discovery document is of issuer %q, not of %q: set Issuer to what its tokens say",
+			metadata.Issuer, s.issuer)
 	}
 	if err := checkURL(metadata.JWKSURI); err != nil {
 		return "", fmt.Errorf("the discovery document's jwks_uri is %w", err)

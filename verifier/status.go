@@ -101,7 +101,8 @@ func (s *statusSnapshot) usable(now time.Time) bool {
 func newStatusLists(v *Verifier, of *trusted, c Config, base string) *statusLists {
 	return &statusLists{
 		v: v, of: of, client: of.keys.source.client, prefix: strings.TrimSuffix(of.identifier, "/") + "/", base: base,
-		offline: c.Offline, limit: orDefault(c.FetchTimeout, 5*time.Second), random: rand.Float64, lists: map[string]*statusEntry{},
+		offline: c.Offline, limit: orDefault(c.FetchTimeout, 5*time.Second), random: rand.Float64,
+		lists: map[string]*statusEntry{},
 	}
 }
 
@@ -126,7 +127,8 @@ func (s *statusLists) check(ctx context.Context, claims jose.AccessClaims) error
 	case !ok: // no statement can be made (section 8.3)
 		return invalid(faultMalformed, "the token's place is outside of its status list")
 	case status != 0:
-		return &Error{Code: CodeTokenRevoked, Reason: fmt.Sprintf("the token's status list says %d, which is not valid", status)}
+		return &Error{Code: CodeTokenRevoked,
+			Reason: fmt.Sprintf("the token's status list says %d, which is not valid", status)}
 	}
 	return s.afterCutoff(claims)
 }
@@ -148,7 +150,9 @@ func (s *statusLists) allowed(address string) error {
 	case address == "":
 		return errors.New("the token's status is in none of the ways that can be checked here")
 	case !ours || rest == "" || len(address) > 512 || strings.ContainsAny(rest, "?#\\%") || checkURL(address) != nil,
-		slices.ContainsFunc(strings.Split(rest, "/"), func(part string) bool { return part == "" || part == "." || part == ".." }):
+		slices.ContainsFunc(strings.Split(rest, "/"), func(part string) bool {
+			return part == "" || part == "." || part == ".."
+		}):
 		return errors.New("the token's status list is not at an address below its issuer")
 	}
 	return nil
@@ -258,7 +262,8 @@ func (s *statusLists) fetch(e *statusEntry, address string) {
 	}
 	if err != nil {
 		if !e.failing {
-			s.v.log.Error("a status list cannot be fetched; the known one is used until it expires", "list", address, "error", err.Error())
+			s.v.log.Error("a status list cannot be fetched; the known one is used until it expires",
+				"list", address, "error", err.Error())
 		}
 		e.failing = true
 		return
@@ -311,7 +316,7 @@ func (s *statusLists) get(ctx context.Context, address string) (*statusSnapshot,
 	now := s.v.now()
 	list := &statusSnapshot{issuedAt: time.Unix(claims.IssuedAt, 0), fetched: now, expiry: now.Add(statusWithoutExp)}
 	if claims.Expires != nil {
-		list.expiry = time.Unix(*claims.Expires, 0)
+		list.expiry = now.Add(time.Unix(*claims.Expires, 0).Sub(now)) // by the monotonic clock, too
 	}
 	latest := now.Add(s.v.skew)
 	switch {

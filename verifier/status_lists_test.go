@@ -3,6 +3,7 @@ package verifier_test
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -164,5 +165,52 @@ func TestStatusListAfterTheClockWasSetBack(t *testing.T) {
 	s.issuer.Advance(10 * time.Second)
 	if err := verify(); err != nil {
 		t.Errorf("with a new list: %v", err)
+	}
+}
+
+// A list is fetched in the background before its ttl is over, and, whatever ttl it has, every five minutes.
+func TestWhenAStatusListIsFetched(t *testing.T) {
+	s := newStatusStand(t)
+	s.check(t, "at first", 1, nil)
+	s.issuer.Advance(10 * time.Second) // less than 70 percent of ttl
+	s.check(t, "while it is fresh", 1, nil)
+	verifier.AwaitStatus(s.v)
+	if n := s.asked.Load(); n != 1 {
+		t.Errorf("%d fetches of a fresh list", n)
+	}
+	s.issuer.Advance(4 * time.Second) // more than 90 percent
+	s.check(t, "when it is soon stale", 1, nil)
+	verifier.AwaitStatus(s.v)
+	if n := s.asked.Load(); n != 2 {
+		t.Errorf("%d fetches of a list that is soon stale", n)
+	}
+
+	s = newStatusStand(t)
+	s.serve(func() string {
+		return s.listToken(nil, map[string]any{"ttl": 86400, "exp": s.issuer.Now().Unix() + 86400})
+	})
+	s.check(t, "at first", 1, nil)
+	s.places.Revoke(1)
+	s.issuer.Advance(5 * time.Minute)
+	s.check(t, "after five minutes of a day", 1, verifier.ErrRevoked)
+}
+
+// The longest lists there are: as many are kept as fit into the memory for them.
+func TestManyLongStatusLists(t *testing.T) {
+	s := newStatusStand(t)
+	s.places = statuslist.New(8 * statuslist.MaxBytes)
+	s.list.Store(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", statuslist.MediaType)
+		_, _ = w.Write([]byte(s.listToken(nil, map[string]any{"sub": s.address(r.URL.Path)})))
+	}))
+	for n := range 12 {
+		s.issuer.Advance(time.Millisecond)
+		raw := s.token(reference(s.address("/status/"+strconv.Itoa(n)), 8*statuslist.MaxBytes-1))
+		if _, err := s.v.Verify(t.Context(), raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, bytes := verifier.StatusLists(s.v); n != 8 || bytes != 32<<20 {
+		t.Errorf("%d lists of %d bytes are kept", n, bytes)
 	}
 }

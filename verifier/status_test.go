@@ -1,11 +1,16 @@
 package verifier_test
 
 import (
+<<<<<<< HEAD
 	"bytes"
+=======
+	"encoding/base64"
+>>>>>>> mver
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -268,8 +273,16 @@ func TestHostileStatusLists(t *testing.T) {
 		"not zlib": func(s *statusStand) any {
 			return s.listToken(nil, map[string]any{"status_list": map[string]any{"bits": 1, "lst": "AAAA"}})
 		},
-		"a bomb":          func(s *statusStand) any { s.places = statuslist.New(256 << 23); return s.listToken(nil, nil) },
-		"a member twice":  func(s *statusStand) any { return strings.Replace(s.listToken(nil, nil), ".", ".", 1) + "x" },
+		"a bomb": func(s *statusStand) any { s.places = statuslist.New(256 << 23); return s.listToken(nil, nil) },
+		"a member twice": func(s *statusStand) any {
+			payload, err := base64.RawURLEncoding.DecodeString(strings.Split(s.listToken(nil, nil), ".")[1])
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			twice := `{"ttl":15,` + string(payload[1:])
+			return mk(s.t, s.header("EdDSA", map[string]any{"typ": statuslist.Type}), twice, s.keys["EdDSA"])
+		},
+		"a changed one":   func(s *statusStand) any { return s.listToken(nil, nil) + "AAAA" },
 		"an access token": func(s *statusStand) any { return s.token(nil) },
 		"nothing":         func(*statusStand) any { return "" },
 		"9 MiB":           func(*statusStand) any { return strings.Repeat("x", 9<<20) },
@@ -365,15 +378,24 @@ func TestStatusCutoff(t *testing.T) {
 // Many lists: the memory stays bounded, and those in use stay.
 func TestManyStatusLists(t *testing.T) {
 	s := newStatusStand(t)
+	var busy atomic.Int64
 	s.list.Store(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/status/busy" {
+			busy.Add(1)
+		}
 		w.Header().Set("Content-Type", statuslist.MediaType)
 		fmt.Fprint(w, s.listToken(nil, map[string]any{"sub": s.address(r.URL.Path)}))
 	}))
 	for n := range 400 {
 		s.issuer.Advance(time.Millisecond)
-		if _, err := s.v.Verify(t.Context(), s.token(reference(s.address(fmt.Sprint("/status/", n)), 1))); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{strconv.Itoa(n), "busy"} {
+			if _, err := s.v.Verify(t.Context(), s.token(reference(s.address("/status/"+name), 1))); err != nil {
+				t.Fatal(err)
+			}
 		}
+	}
+	if n := busy.Load(); n != 1 {
+		t.Errorf("the list that is in use was fetched %d times", n)
 	}
 	if n, bytes := verifier.StatusLists(s.v); n > 256 || bytes != n*8 {
 		t.Errorf("%d lists of %d bytes are kept", n, bytes)

@@ -7,7 +7,7 @@
 //	raw := issuer.Token(map[string]any{"scope": "notes:read"}) // of alice, for https://api.example.com
 //	issuer.Advance(time.Hour)                                  // now it has expired
 //
-// Tokens of real logins come from Login, and an app is logged in to through the real pages by the
+// Tokens of real logins come from Login, those of a service of its own from ServiceLogin, and an app is logged in to through the real pages by the
 // HTTP client of Browser. In other languages, `signet serve --test` is the same.
 //
 // The private keys are those of every test everywhere. Nothing but a test may trust them.

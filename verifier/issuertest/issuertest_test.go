@@ -81,6 +81,11 @@ func TestTokensOfLoginsAndOfClients(t *testing.T) {
 	if fmt.Sprint(own.AuthenticationMethods) != "[pop user mfa]" || own.SessionID != "" {
 		t.Errorf("claims of the caller: %+v", own)
 	}
+	service := issuer.Service()
+	own = verify(issuer.ServiceLogin(service).Access)
+	if own.Subject != service.ID || own.ClientID != service.ID || own.SessionID != "" || own.AuthenticationContext != "" {
+		t.Errorf("a service's own token: %+v", own)
+	}
 	client := verify(issuer.ClientToken(map[string]any{"scope": "notes:read"}))
 	if client.Subject != client.ClientID || client.SessionID != "" || client.AuthenticationContext != "" ||
 		!client.AuthenticatedAt.IsZero() || !client.HasScope("notes:read") {

@@ -45,6 +45,15 @@ func (i *Issuer) Client(redirectURI ...string) Client {
 	})
 }
 
+// Service registers a confidential client that acts for itself (client_credentials).
+func (i *Issuer) Service() Client {
+	i.tb.Helper()
+	return i.register(userstore.Client{
+		Name: "A service under test", AuthMethod: userstore.AuthBasic,
+		GrantTypes: []string{userstore.GrantClientCredentials},
+	})
+}
+
 func (i *Issuer) register(c userstore.Client) Client {
 	i.tb.Helper()
 	made, secret, err := i.signet.Clients.Create(context.Background(), c, "")
@@ -88,18 +97,44 @@ func (i *Issuer) Login(u User, scope ...string) Tokens {
 		i.tb.Fatalf("issuertest: the login of %s ended at %s with status %d and no code", u.Email, resp.Request.URL.Path,
 			resp.StatusCode)
 	}
-	resp, err = i.client.PostForm(i.URL+"/oauth2/token", url.Values{
+	return i.tokens("the code of "+u.Email, app, url.Values{
 		"grant_type": {"authorization_code"}, "client_id": {app.ID}, "redirect_uri": {callback}, "code": {code},
 		"code_verifier": {verifier},
 	})
+}
+
+// ServiceLogin gets the tokens of a Service, by the client credentials grant: an access token without a
+// user. It has no scope, because this issuer knows those of users alone: ClientToken makes a token with
+// any other.
+func (i *Issuer) ServiceLogin(c Client) Tokens {
+	i.tb.Helper()
+	return i.tokens("the client "+c.ID, c, url.Values{"grant_type": {"client_credentials"}})
+}
+
+// tokens asks the token endpoint, which must grant; what names the request where it does not.
+func (i *Issuer) tokens(what string, c Client, form url.Values) Tokens {
+	i.tb.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, i.URL+"/oauth2/token",
+		strings.NewReader(form.Encode()))
+	i.must(err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if c.Secret != "" {
+		r.SetBasicAuth(url.QueryEscape(c.ID), url.QueryEscape(c.Secret)) // RFC 6749 section 2.3.1
+	}
+	resp, err := i.client.Do(r)
 	i.must(err)
 	defer resp.Body.Close()
-	var tokens Tokens
-	i.must(json.NewDecoder(resp.Body).Decode(&tokens))
-	if resp.StatusCode != http.StatusOK {
-		i.tb.Fatalf("issuertest: the code of %s was answered with status %d", u.Email, resp.StatusCode)
+	var answer struct {
+		Tokens
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
 	}
-	return tokens
+	i.must(json.NewDecoder(resp.Body).Decode(&answer))
+	if resp.StatusCode != http.StatusOK {
+		i.tb.Fatalf("issuertest: %s was answered with status %d: %s: %s", what, resp.StatusCode, answer.Error,
+			answer.Description)
+	}
+	return answer.Tokens
 }
 
 // EndSessions revokes all sessions of a user, as `signet users revoke-sessions` does. Verifiers do not
