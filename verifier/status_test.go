@@ -1,11 +1,8 @@
 package verifier_test
 
 import (
-<<<<<<< HEAD
 	"bytes"
-=======
 	"encoding/base64"
->>>>>>> mver
 	"errors"
 	"fmt"
 	"net/http"
