@@ -158,7 +158,7 @@ func (v *visit) look(m metadata) {
 		when(slices.ContainsFunc(m.IDTokenAlgs, func(a string) bool { return strings.HasPrefix(a, "HS") }),
 			"HS256 or another shared-secret algorithm is offered"))
 	v.note(Check{
-		ID: "pkce", Sent: "code_challenge_methods_supported", Expected: "S256, and not plain",
+		ID: "pkce", Sent: "the member code_challenge_methods_supported", Expected: "S256, and not plain",
 		Answered: strings.Join(m.PKCE, " "),
 		Why:      "clients that see no S256 send no challenge, and a stolen code can be redeemed (RFC 9700 section 2.1.1)",
 	}, Warning, when(m.Authorize != "" && !slices.Contains(m.PKCE, "S256"), "S256 is not named"),

@@ -62,7 +62,7 @@ func (k jwk) algorithm() string {
 	case k.kty == "RSA":
 		return "RSA"
 	}
-	return k.kty + " " + k.crv
+	return strings.TrimSpace(k.kty + " " + k.crv)
 }
 
 // name is how a report names a key: a kid is public.
@@ -206,10 +206,10 @@ func (v *visit) compatibility(keys []jwk) {
 	v.note(Check{
 		ID: "strict-verifiers", Sent: "the type of every key",
 		Expected: "RSA, or EC on the curves of NIST, for those whose verifiers are strict", Answered: "RSA and EC",
-		Why: "python-jose, express-jwt with jwks-rsa, get-jwks, Authlib unless it is told, Spring, Nimbus by default, " +
-			"mod_oauth2 and Kubernetes take no token of Ed25519, and Kubernetes refuses the whole set for one key of a type that it " +
-			"does not know; where your services use one of these, sign with RS256 (Signet: tokens.access_alg), and where " +
-			"one refuses the set, publish RS256 alone (keys.algorithms)",
+		Why: "no token of Ed25519 is taken by python-jose, express-jwt with jwks-rsa, get-jwks, Authlib unless it is told, " +
+			"Spring, Nimbus by default, mod_oauth2 and Kubernetes, and Kubernetes refuses the whole set for one key of a " +
+			"type that it does not know; where your services use one of these, sign with RS256 (Signet: " +
+			"tokens.access_alg), and where one refuses the set, publish RS256 alone (keys.algorithms)",
 	}, Warning, when(len(types) > 0, "the set has keys of type %s", strings.Join(types, ", ")))
 }
 

@@ -44,7 +44,7 @@ func Example() {
 	// true
 }
 
-// Sign makes tokens that your issuer would never sign, to test that your service refuses them.
+// Token also makes tokens that your issuer would never sign, to test that your service refuses them.
 func ExampleIssuer_Token() {
 	issuer := issuertest.New(t)
 	defer issuer.Close()
