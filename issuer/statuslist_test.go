@@ -77,7 +77,7 @@ func TestAListIsSignedOnce(t *testing.T) {
 			close(goOn)
 			first := <-bodies
 			close(early)
-			if <-bodies != first || <-bodies != first || s.read != 1 {
+			if second, third := <-bodies, <-bodies; second != first || third != first || s.read != 1 {
 				t.Errorf("several lists within a millisecond, %d reads", s.read)
 			}
 		})
@@ -87,7 +87,7 @@ func TestAListIsSignedOnce(t *testing.T) {
 // nothingRevoked are status lists with nothing in them.
 type nothingRevoked struct{ userstore.StatusLists }
 
-func (nothingRevoked) StatusChanges(context.Context, time.Time) (userstore.StatusChanges, error) {
+func (nothingRevoked) StatusChanges(context.Context, time.Time, int64) (userstore.StatusChanges, error) {
 	return userstore.StatusChanges{Next: 1}, nil
 }
 
