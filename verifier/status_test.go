@@ -261,7 +261,7 @@ func TestHostileStatusLists(t *testing.T) {
 		"another type": func(s *statusStand) any {
 			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, s.listToken(nil, nil)) })
 		},
-		"a redirect away": func(*statusStand) any { return http.RedirectHandler(elsewhere.URL+"/status/0", 302) },
+		"a redirect away": func(*statusStand) any { return http.RedirectHandler(elsewhere.URL+"/status/0", http.StatusFound) },
 		"a broken connection": func(*statusStand) any {
 			return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 		},
