@@ -65,7 +65,7 @@ func (a *app) revokeAllGrants(ctx context.Context) error {
 		return err
 	}
 	if err := db.RevokeAll(ctx, at, audit.New(ctx, at, audit.GrantsRevoked, audit.Target{})); err != nil {
-		return err
+		return fmt.Errorf("some grants may live on; run this again: %w", err)
 	}
 	if a.asJSON {
 		return a.printJSON(map[string]string{"revoked_before": at.UTC().Format(time.RFC3339)})
