@@ -5,6 +5,7 @@
 # make chaos    kills, stalls and cuts of three replicas and their database under load, for CHAOS_TIME (2m), then
 #               rolling restarts; what they must hold is checked: docs/reliability.md
 # make chaos-rotations  50 rotations of every key in real time, a million verifications; 15 minutes
+# make upgrade  v0.1.0 and this version serve one database, with clients at both, for UPGRADE_TIME (10m)
 # make interop-more  products that take minutes to build (oauth2-proxy, Kubernetes' authenticator, Spring Security, Nimbus,
 #               axum), and the pages in Firefox
 # make measure-caches  how long the verifiers of docs/resource-servers take a revoked key: half an hour, mostly of waiting
@@ -18,6 +19,7 @@ PYTHON   ?= python3
 BENCH    ?= .
 FUZZTIME ?= 10s
 CHAOS_TIME ?= 2m
+UPGRADE_TIME ?= 10m
 VULNDB   ?= https://vuln.go.dev
 NODE_DIR   := internal/interop/node
 PYTHON_DIR := internal/interop/python
@@ -30,7 +32,7 @@ DIST ?= dist
 HAS_CC = { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null; }
 NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-get install gcc)
 
-.PHONY: build test interop interop-more chaos chaos-rotations bench fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java need-rust measure-caches
+.PHONY: build test interop interop-more chaos chaos-rotations upgrade bench fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java need-rust measure-caches
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
@@ -116,6 +118,10 @@ chaos: postgres $(if $(filter patroni,$(CHAOS_DATABASE)),$(PATRONI)/installed)
 
 chaos-rotations: postgres
 	$(GO) test -count=1 -tags chaos -run '^TestRotations$$' -timeout 0 -v ./internal/chaos
+
+upgrade: postgres $(NODE_DIR)/node_modules/.package-lock.json
+	UPGRADE_TIME=$(UPGRADE_TIME) $(GO) test -count=1 -tags interop -run '^TestF34ThePreviousVersionBesideThisOne$$' -timeout 0 -v \
+	  ./internal/interop/operations
 
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...

@@ -65,7 +65,7 @@ func (a *app) revokeAllGrants(ctx context.Context) error {
 		return err
 	}
 	if err := db.RevokeAll(ctx, at, audit.New(ctx, at, audit.GrantsRevoked, audit.Target{})); err != nil {
-		return err
+		return fmt.Errorf("some grants may live on; run this again: %w", err)
 	}
 	// Tokens say in which second they were issued, so the whole second of the revocation counts.
 	before := at.Add(time.Second - 1).UTC().Truncate(time.Second).Format(time.RFC3339)

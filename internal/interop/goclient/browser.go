@@ -70,9 +70,9 @@ func (b *browser) open(address string) (*url.URL, error) {
 }
 
 var (
-	forms   = regexp.MustCompile(`(?s)<form method="post" action="([^"]*)">(.*?)</form>`)
+	forms   = regexp.MustCompile(`(?s)<form method="post" action="([^"]*)"[^>]*>(.*?)</form>`)
 	inputs  = regexp.MustCompile(`<input id="(\w+)"|<input type="hidden" name="(\w+)" value="([^"]*)"`)
-	buttons = regexp.MustCompile(`<button id="([\w-]+)"(?: class="primary")?(?: name="(\w+)" value="(\w+)")?`)
+	buttons = regexp.MustCompile(`<button id="([\w-]+)"(?: class="primary")?(?: name="(\w+)" value="(\w+)")? type="submit"`)
 )
 
 // press fills in the page's form and presses the button that continues, which is the last one.
