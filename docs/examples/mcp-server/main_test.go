@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/signet-id/signet/verifier"
 	"github.com/signet-id/signet/verifier/issuertest"
 )
