@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -77,30 +78,44 @@ Exits 0 when nothing failed and nothing was left out; a warning is no failure.`,
 }
 
 // examine examines a resource server if it has a test issuer, and else an issuer.
-func (a *app) examine(ctx context.Context, url string, r doctor.Resource, claims string) (doctor.Report, error) {
-	if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
-		return doctor.Report{}, misusef("what is given as URL is no URL; write it with https:// or http://")
+func (a *app) examine(ctx context.Context, address string, r doctor.Resource, claims string) (doctor.Report, error) {
+	if err := checkExamined(address); err != nil {
+		return doctor.Report{}, err
 	}
 	if r.TestIssuer != "" {
-		return a.examineResource(ctx, url, r, claims)
+		return a.examineResource(ctx, address, r, claims)
 	}
-	report, err := doctor.Issuer{URL: url, Now: a.now}.Run(ctx)
+	report, err := doctor.Issuer{URL: address, Now: a.now}.Run(ctx)
 	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("the issuer %s cannot be examined: %s; check the URL", url, networkReason(err))
+		err = fmt.Errorf("the issuer %s cannot be examined: %s; check the URL", address, networkReason(err))
 	}
 	return report, err
 }
 
-func (a *app) examineResource(ctx context.Context, url string, r doctor.Resource, claims string) (doctor.Report, error) {
-	if _, err := http.NewRequest(r.Method, url, nil); err != nil {
+// checkExamined refuses what is no URL, and one with a password: errors and reports repeat the URL, so
+// what is refused here is not shown.
+func checkExamined(address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return misusef("what is given as URL is no URL; write it with https:// or http://")
+	case u.User != nil:
+		return misusef("URL holds a user name or a password; leave them out: they would be shown, and doctor sends none")
+	}
+	return nil
+}
+
+func (a *app) examineResource(ctx context.Context, address string, r doctor.Resource, claims string) (doctor.Report,
+	error) {
+	if _, err := http.NewRequest(r.Method, address, nil); err != nil {
 		return doctor.Report{}, misusef("no request can be made of URL and --method; give a whole URL, and a method such as GET")
 	}
 	if r.Wait <= 0 || r.Patience <= 0 {
 		return doctor.Report{}, misusef("--wait and --patience are times above zero, such as 30s")
 	}
-	r.URL = url
+	r.URL = address
 	if r.Audience == "" {
-		r.Audience = url
+		r.Audience = address
 	}
 	if claims != "" {
 		text, err := a.readInput(claims, 64<<10)

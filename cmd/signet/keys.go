@@ -176,6 +176,9 @@ A bundle does not outlast the instant at which a key that it lacks may begin to 
 signet keys rotate or revoke, make another one.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context, _ []string) error {
+			if validFor < time.Minute {
+				return misusef("--valid-for is at least a minute, such as 24h")
+			}
 			c, err := a.load(nil)
 			if err != nil {
 				return err

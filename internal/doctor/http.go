@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"regexp"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,9 +34,20 @@ type answer struct {
 	body []byte
 }
 
-// get requests a document. A body of more than maxAnswer is an error.
+// The errors of an answer that has begun, but cannot be read. They are findings.
+var (
+	errUnreadable = errors.New("the answer cannot be read as HTTP, or breaks off")
+	errTooLong    = errors.New("the answer is longer than 1 MiB")
+)
+
+// answered reports whether the error of get is about an answer, and not about its absence.
+func answered(err error) bool { return errors.Is(err, errUnreadable) || errors.Is(err, errTooLong) }
+
+// get requests a document.
 func get(ctx context.Context, client *http.Client, url string, header http.Header) (answer, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	var begun atomic.Bool // whether any byte of an answer has come; net/http names no error for a bad one
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { begun.Store(true) }})
+	r, err := http.NewRequestWithContext(traced, http.MethodGet, url, nil)
 	if err != nil {
 		return answer{}, err
 	}
@@ -45,14 +58,26 @@ func get(ctx context.Context, client *http.Client, url string, header http.Heade
 	r.Header.Set("User-Agent", "signet-doctor")
 	resp, err := client.Do(r)
 	if err != nil {
-		return answer{}, err
+		return answer{}, unlessEnded(ctx, begun.Load(), err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err == nil && len(body) > maxAnswer {
-		err = errors.New("the answer is longer than 1 MiB")
+	if err != nil {
+		return answer{}, unlessEnded(ctx, true, err)
 	}
-	return answer{resp, body}, err
+	if len(body) > maxAnswer {
+		return answer{}, errTooLong
+	}
+	return answer{resp, body}, nil
+}
+
+// unlessEnded returns errUnreadable for the failure of an answer that had begun, unless the examination
+// itself was ended.
+func unlessEnded(ctx context.Context, begun bool, err error) error {
+	if begun && ctx.Err() == nil {
+		return errUnreadable
+	}
+	return err
 }
 
 // challengeError finds the error code of a challenge (RFC 6750 section 3). Nothing else of an answer is

@@ -103,6 +103,10 @@ func (v *visit) discovery() (answer, error) {
 	var problems []string
 	for _, address := range discoveryAddresses(v.URL) {
 		a, err := get(v.ctx, v.Client, address, nil)
+		if answered(err) { // what another address says would hide it
+			problems = append(problems, fmt.Sprintf("%s: %v", address, err))
+			break
+		}
 		if err != nil {
 			return answer{}, err
 		}

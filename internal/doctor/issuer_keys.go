@@ -81,7 +81,7 @@ func (v *visit) keySet() {
 	}
 	a, err := get(v.ctx, v.Client, v.metadata.JWKSURI, nil)
 	if err != nil {
-		v.note(c, Failed, "it cannot be fetched")
+		v.note(c, Failed, "it cannot be fetched", when(answered(err), "%v", err))
 		return
 	}
 	if a.StatusCode != http.StatusOK {

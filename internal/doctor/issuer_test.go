@@ -131,6 +131,52 @@ func TestFaultsOfIssuersAreFound(t *testing.T) {
 	}
 }
 
+// unreadable are answers that begin and that no client can read.
+var unreadable = map[string]string{
+	"a bad header line": "HTTP/1.1 200 OK\r\nplanted header\r\n\r\n{}",
+	"no status line":    "planted, and no HTTP\r\n\r\n",
+	"a cut body":        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"planted\":1",
+	"too long a body": "HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n" +
+		strings.Repeat("planted", 1<<20/7+1)[:1<<20+1],
+}
+
+// An answer that cannot be read is a failed check, and not the end of the examination.
+func TestAnswersThatCannotBeRead(t *testing.T) {
+	issuer, err := testissuer.Start(t.Context(), testissuer.Options{Clock: testissuer.Running(time.Now), Make: keystest.Generator()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer issuer.Close()
+	for name, text := range unreadable {
+		for path, want := range map[string]string{discoveryPath: "failed discovery", keysPath: "failed key-set"} {
+			proxy := httptest.NewServer(nil)
+			good := issuerFault{}.between(t, issuer.URL, proxy.URL)
+			proxy.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != path {
+					good.ServeHTTP(w, r)
+					return
+				}
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.WriteString(conn, text) // the client may have had enough of it
+				conn.Close()
+			})
+			report, err := doctor.Issuer{URL: proxy.URL, Now: time.Now}.Run(t.Context())
+			proxy.Close()
+			if got := findings(report); err != nil || !slices.Equal(got, []string{want}) {
+				t.Errorf("%s at %s: it found %q, %v", name, path, got, err)
+			}
+			if junit, err := report.JUnit(); err != nil || !strings.Contains(string(junit), "<failure") ||
+				strings.Contains(string(junit), "planted") {
+				t.Errorf("%s at %s: %v: %s", name, path, err, junit)
+			}
+		}
+	}
+}
+
 // A report repeats only the beginning of what a server says.
 func TestAnswersAreCut(t *testing.T) {
 	issuer, err := testissuer.Start(t.Context(), testissuer.Options{Clock: testissuer.Running(time.Now), Make: keystest.Generator()}, nil)
