@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -100,18 +101,18 @@ func TestF34EachStatementOfTheMigrationsIsInterrupted(t *testing.T) {
 	}
 	for what, fault := range map[string]pgproxy.Fault{"before": pgproxy.Cut, "behind": pgproxy.Lose} {
 		failed := 0
-		for at, hit := 1, true; hit; at++ {
-			hit = false
+		for at, reached := 1, true; reached; at++ {
+			var hit atomic.Bool // the proxy sets it beside the test
 			t.Run(fmt.Sprintf("%s statement %d", what, at), func(t *testing.T) {
 				url := pgtest.Clone(t, name, before)
 				proxy := pgproxy.New(t, url)
 				through := open(t, proxy.URL, sqlstore.Options{MaxConns: 1})
-				proxy.Arm(at, fault, "", func() { hit = true })
+				proxy.Arm(at, fault, "", func() { hit.Store(true) })
 				err := through.Migrate(t.Context())
 				proxy.Disarm()
 				through.Close()
 				switch {
-				case err != nil && !hit:
+				case err != nil && !hit.Load():
 					t.Fatal(err)
 				case err != nil:
 					failed++
@@ -129,6 +130,7 @@ func TestF34EachStatementOfTheMigrationsIsInterrupted(t *testing.T) {
 					t.Errorf("%d places are revoked, want 2", n)
 				}
 			})
+			reached = hit.Load()
 		}
 		t.Logf("%d migrators failed %s a statement", failed, what)
 		if failed < 10 {
