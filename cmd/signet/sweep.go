@@ -44,12 +44,12 @@ const (
 	// A batch grows or shrinks until it takes about batchTakes: a request hardly waits longer for
 	// the store than that. A store that is busy slows the sweeper down, but only so far that it
 	// still removes more than a busy store takes in.
-	batchTakes            = 8 * time.Millisecond
+	batchTakes            = 2 * time.Millisecond
 	firstBatch            = 100
-	leastBatch, mostBatch = 50, 2000
+	leastBatch, mostBatch = 10, 2000
 	// A pause is restFactor times as long as the batch before it, so that however much there is to
 	// remove, most of the store's time is left to requests; and longestRest at most.
-	restFactor  = 4
+	restFactor  = 20
 	longestRest = 100 * time.Millisecond
 )
 
