@@ -29,16 +29,21 @@ func TestRegistrationKeepsWhatIsUsable(t *testing.T) {
 		kept   any
 	}{
 		{"one scheme of one word among three", "redirect_uris",
-			list("cursor://auth/cb", "http://localhost/cb", "https://a.test/cb"), list("http://localhost/cb", "https://a.test/cb")},
-		{"a scheme that is allowed stays", "redirect_uris", list("vscode://auth/cb", "cursor://auth/cb"), list("vscode://auth/cb")},
+			list("cursor://auth/cb", "http://localhost/cb", "https://a.test/cb"),
+			list("http://localhost/cb", "https://a.test/cb")},
+		{"a scheme that is allowed stays", "redirect_uris", list("vscode://auth/cb", "cursor://auth/cb"),
+			list("vscode://auth/cb")},
 		{"an app's own scheme stays", "redirect_uris", list("com.example.app:/cb", "app:/cb"), list("com.example.app:/cb")},
 		{"a script, a fragment, a wildcard and one that is too long", "redirect_uris",
-			list("javascript:alert(1)", "https://a.test/cb#x", "https://*.a.test/cb", long, "https://a.test/cb"), list("https://a.test/cb")},
-		{"http on the net", "redirect_uris", list("http://a.test/cb", "http://127.0.0.1:7777/cb"), list("http://127.0.0.1:7777/cb")},
+			list("javascript:alert(1)", "https://a.test/cb#x", "https://*.a.test/cb", long, "https://a.test/cb"),
+			list("https://a.test/cb")},
+		{"http on the net", "redirect_uris", list("http://a.test/cb", "http://127.0.0.1:7777/cb"),
+			list("http://127.0.0.1:7777/cb")},
 		{"the same twice", "redirect_uris", list("https://a.test/cb", "https://a.test/cb"), list("https://a.test/cb")},
 		{"the order is the client's", "redirect_uris", list("https://b.test/", "cursor://x", "https://a.test/"),
 			list("https://b.test/", "https://a.test/")},
-		{"where users go after a logout", "post_logout_redirect_uris", list("cursor://bye", "https://a.test/bye"), list("https://a.test/bye")},
+		{"where users go after a logout", "post_logout_redirect_uris", list("cursor://bye", "https://a.test/bye"),
+			list("https://a.test/bye")},
 		{"a grant type that is not here", "grant_types", list("authorization_code", exchange, "refresh_token", "password"),
 			list("authorization_code", "refresh_token")},
 		{"implicit, which is off", "grant_types", list("authorization_code", "implicit"), list("authorization_code")},
@@ -66,7 +71,9 @@ func TestRegistrationKeepsWhatIsUsable(t *testing.T) {
 			c := take(s, register(s, editors(), "").Want(201, ""))
 			leavesNothing(s, func() {
 				sent := editors().With("redirect_uris", list("cursor://auth/cb", "http://a.test/cb"))
-				for _, res := range []*apitest.Response{register(s, sent, ""), manage(s, "PUT", c, sent.With("client_id", c.ID))} {
+				for _, res := range []*apitest.Response{
+					register(s, sent, ""), manage(s, "PUT", c, sent.With("client_id", c.ID)),
+				} {
 					body := string(res.Want(400, "invalid_redirect_uri").Body)
 					for _, reason := range []string{"redirect_uris.0: ", "oauth.redirect_schemes", "redirect_uris.1: ", "use https"} {
 						if !strings.Contains(body, reason) {
@@ -74,27 +81,37 @@ func TestRegistrationKeepsWhatIsUsable(t *testing.T) {
 						}
 					}
 				}
-				register(s, editors().With("post_logout_redirect_uris", list("cursor://bye")), "").Want(400, "invalid_client_metadata")
-				register(s, editors().With("grant_types", list("password", exchange)), "").Want(400, "invalid_client_metadata")
-				register(s, editors().With("response_types", list("token")), "").Want(400, "invalid_client_metadata")
+				refused := func(member string, value any) {
+					t.Helper()
+					register(s, editors().With(member, value), "").Want(400, "invalid_client_metadata")
+				}
+				refused("post_logout_redirect_uris", list("cursor://bye"))
+				refused("grant_types", list("password", exchange))
+				refused("response_types", list("token"))
 				// What a client relies on is refused, not left out.
-				register(s, editors().With("grant_types", list("authorization_code", "client_credentials")), "").Want(400, "invalid_client_metadata")
-				register(s, editors().With("token_endpoint_auth_method", "tls_client_auth"), "").Want(400, "invalid_client_metadata")
-				register(s, editors().With("tls_client_certificate_bound_access_tokens", true), "").Want(400, "invalid_client_metadata")
-				register(s, editors().With("scope", "admin claudeai"), "").Want(400, "invalid_client_metadata")
+				refused("grant_types", list("authorization_code", "client_credentials"))
+				refused("token_endpoint_auth_method", "tls_client_auth")
+				refused("tls_client_certificate_bound_access_tokens", true)
+				refused("scope", "admin claudeai")
 			})
 		})
 		// A confidential client has no scheme of its own: the rest of its addresses stays.
-		c := take(s, register(s, shop().With("redirect_uris", list("com.example.app:/cb", "https://shop.test/cb")), "").Want(201, ""))
-		same(t, "of a confidential client", apitest.Fields{"is": c.Fields["redirect_uris"]}, apitest.Fields{"is": list("https://shop.test/cb")})
-	}, mode(issuer.RegistrationOpen), apitest.Configured(func(r *apitest.Replica) { r.API.Clients.RedirectSchemes = []string{"vscode"} }))
+		sent := shop().With("redirect_uris", list("com.example.app:/cb", "https://shop.test/cb"))
+		c := take(s, register(s, sent, "").Want(201, ""))
+		same(t, "of a confidential client",
+			apitest.Fields{"is": c.Fields["redirect_uris"]}, apitest.Fields{"is": list("https://shop.test/cb")})
+	}, mode(issuer.RegistrationOpen), apitest.Configured(func(r *apitest.Replica) {
+		r.API.Clients.RedirectSchemes = []string{"vscode"}
+	}))
 }
 
 // TestAnOperatorsClientIsNotTrimmed: an operator made a mistake, and hears about it.
 func TestAnOperatorsClientIsNotTrimmed(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		_, _, err := s.Replicas[0].API.Clients.Create(t.Context(), userstore.Client{Name: "Web", ClientMetadata: userstore.ClientMetadata{
-			RedirectURIs: []string{"https://web.test/cb", "cursor://cb"}}}, "")
+		_, _, err := s.Replicas[0].API.Clients.Create(t.Context(), userstore.Client{
+			Name:           "Web",
+			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://web.test/cb", "cursor://cb"}},
+		}, "")
 		if err == nil || !strings.Contains(err.Error(), "redirect_uris.1") {
 			t.Errorf("%v", err)
 		}
@@ -105,7 +122,9 @@ func TestAnOperatorsClientIsNotTrimmed(t *testing.T) {
 func openToPublic(mode string) []func(*apitest.Options) {
 	return []func(*apitest.Options){
 		func(o *apitest.Options) {
-			o.Resources = []issuer.Resource{{URI: "https://mcp.test/mcp", Scopes: []string{"tools:read", "tools:write"}, SelfMade: true}}
+			o.Resources = []issuer.Resource{
+				{URI: "https://mcp.test/mcp", Scopes: []string{"tools:read", "tools:write"}, SelfMade: true},
+			}
 		},
 		apitest.Configured(func(r *apitest.Replica) { r.Issuer.Registration, r.Issuer.OpenToPublic = mode, true }),
 	}
@@ -117,7 +136,8 @@ func TestR01OpenToPublicClients(t *testing.T) {
 	for _, mode := range []string{issuer.RegistrationClosed, issuer.RegistrationToken, issuer.RegistrationOpen} {
 		t.Run(mode, func(t *testing.T) {
 			apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-				if !strings.Contains(string(s.Do(apitest.Request{Path: "/.well-known/oauth-authorization-server"}).Body), `"registration_endpoint":"https://id.test/oauth2/register"`) {
+				metadata := string(s.Do(apitest.Request{Path: "/.well-known/oauth-authorization-server"}).Body)
+				if !strings.Contains(metadata, `"registration_endpoint":"https://id.test/oauth2/register"`) {
 					t.Error("discovery does not list the endpoint")
 				}
 				_, token := initialToken(s, registration.NewToken{Uses: 20})
@@ -136,14 +156,16 @@ func TestR01OpenToPublicClients(t *testing.T) {
 							want = "none"
 						}
 						c := take(s, register(s, sent, text).Want(201, ""))
-						if c.Fields["token_endpoint_auth_method"] != want || (c.Secret == "") != (want == "none") {
-							t.Errorf("asked for %q: %v, a secret: %v", row.asked, c.Fields["token_endpoint_auth_method"], c.Secret != "")
+						method := c.Fields["token_endpoint_auth_method"]
+						if method != want || (c.Secret == "") != (want == "none") {
+							t.Errorf("asked for %q: %v, a secret: %v", row.asked, method, c.Secret != "")
 						}
 						if want != "none" || open {
 							continue
 						}
 						// What was registered as public stays public.
-						again := take(s, manage(s, "PUT", c, editors().With("client_id", c.ID).With("token_endpoint_auth_method", "client_secret_post")).Want(200, ""))
+						changed := editors().With("client_id", c.ID).With("token_endpoint_auth_method", "client_secret_post")
+						again := take(s, manage(s, "PUT", c, changed).Want(200, ""))
 						if again.Fields["token_endpoint_auth_method"] != "none" || again.Secret != "" {
 							t.Errorf("replaced: %v", again.Fields)
 						}
@@ -180,7 +202,8 @@ func TestWhatMCPClientsRegister(t *testing.T) {
 					t.Errorf("read: %v", got.Fields["scope"])
 				}
 				stored, err := s.DB.ClientByID(t.Context(), c.ID)
-				if err != nil || len(stored.Scopes) == 0 || strings.Contains(strings.Join(stored.Scopes, " "), "tools") || stored.Resources != nil {
+				if err != nil || len(stored.Scopes) == 0 || stored.Resources != nil ||
+					strings.Contains(strings.Join(stored.Scopes, " "), "tools") {
 					t.Errorf("stored %v of %v, %v", stored.Scopes, stored.Resources, err)
 				}
 			})
@@ -200,7 +223,8 @@ func TestR12OpenToPublicIsThrottled(t *testing.T) {
 			registerFrom(s, 0, here, editors()).Want(201, "")
 		}
 		before := clients(s)
-		if res := registerFrom(s, 0, here, editors()).Want(429, "temporarily_unavailable"); res.Header.Get("Retry-After") != "3600" {
+		res := registerFrom(s, 0, here, editors()).Want(429, "temporarily_unavailable")
+		if res.Header.Get("Retry-After") != "3600" {
 			t.Errorf("%v", res.Header)
 		}
 		if after := clients(s); after != before {

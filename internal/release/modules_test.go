@@ -11,13 +11,7 @@ import (
 // A release whose modules strangers could not get is refused, with what to do about it.
 func TestModulesThatNobodyCouldGet(t *testing.T) {
 	repository := t.TempDir()
-	git := func(args ...string) {
-		t.Helper()
-		cmd := exec.Command("git", append([]string{"-c", "user.name=A", "-c", "user.email=a@example.com", "-C", repository}, args...)...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("git %q: %v\n%s", args, err, out)
-		}
-	}
+	git := gitIn(t, repository)
 	write := func(folder, version string) {
 		t.Helper()
 		folder = filepath.Join(repository, folder)

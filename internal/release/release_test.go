@@ -100,16 +100,21 @@ func TestTheSerialNumberIsAUUIDOfTheBinary(t *testing.T) {
 	}
 }
 
-// A release is made of a commit: what is not in one, or a folder with other files, is refused.
-func TestWhatIsRefused(t *testing.T) {
-	repository := t.TempDir()
-	git := func(args ...string) {
+// gitIn returns a function that runs git in a repository.
+func gitIn(t *testing.T, repository string) func(args ...string) {
+	author := []string{"-c", "user.name=A", "-c", "user.email=a@example.com", "-C", repository}
+	return func(args ...string) {
 		t.Helper()
-		cmd := exec.Command("git", append([]string{"-c", "user.name=A", "-c", "user.email=a@example.com", "-C", repository}, args...)...)
-		if out, err := cmd.CombinedOutput(); err != nil {
+		if out, err := exec.Command("git", slices.Concat(author, args)...).CombinedOutput(); err != nil {
 			t.Fatalf("git %q: %v\n%s", args, err, out)
 		}
 	}
+}
+
+// A release is made of a commit: what is not in one, or a folder with other files, is refused.
+func TestWhatIsRefused(t *testing.T) {
+	repository := t.TempDir()
+	git := gitIn(t, repository)
 	write := func(name string) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(repository, name), []byte(name), 0o600); err != nil {
