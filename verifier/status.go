@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -358,18 +356,8 @@ func (s *statusLists) download(ctx context.Context, address string) (string, err
 	if s.base != "" {
 		address = strings.TrimSuffix(s.base, "/") + "/" + strings.TrimPrefix(address, s.prefix)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	resp, err := request(ctx, s.client, address, statuslist.MediaType, "")
 	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Accept", statuslist.MediaType)
-	req.Header.Set("User-Agent", "signet-verifier")
-	resp, err := s.client.Do(req)
-	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) { // its text repeats the method and the address
-			err = wrapped.Err
-		}
 		return "", err
 	}
 	defer resp.Body.Close()
@@ -379,9 +367,6 @@ func (s *statusLists) download(ctx context.Context, address string) (string, err
 	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media != statuslist.MediaType {
 		return "", errors.New("the answer is not of the type " + statuslist.MediaType)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, jose.MaxStatusListBytes+1))
-	if err == nil && len(body) > jose.MaxStatusListBytes {
-		err = fmt.Errorf("longer than %d bytes", jose.MaxStatusListBytes)
-	}
+	body, err := readAtMost(resp.Body, jose.MaxStatusListBytes)
 	return string(body), err
 }
