@@ -76,10 +76,7 @@ type statusEntry struct {
 	current atomic.Pointer[statusSnapshot] // nil: never fetched
 	used    atomic.Int64                   // when a token last named it, in nanoseconds
 
-	flight      chan struct{} // closed when the running fetch ends; nil: none is running
-	lastAttempt time.Time
-	nextAttempt time.Time
-	failing     bool
+	attempts
 }
 
 // statusSnapshot is one answer; immutable.
@@ -93,7 +90,7 @@ type statusSnapshot struct {
 }
 
 func (s *statusSnapshot) usable(now time.Time) bool {
-	return s != nil && !reached(now, s.expiry) && !now.Round(0).Before(s.fetched.Add(-time.Minute))
+	return s != nil && lasts(now, s.fetched, s.expiry)
 }
 
 func newStatusLists(v *Verifier, of *trusted, c Config, base string) *statusLists {
@@ -231,17 +228,11 @@ func (s *statusLists) forget(keep *statusEntry, most, memory int) {
 func (s *statusLists) refresh(e *statusEntry, address string, now time.Time) (wait <-chan struct{}, failing bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.flight != nil {
-		return e.flight, e.failing
+	wait, start := e.begin(now, statusCooldown, s.random)
+	if start {
+		go s.fetch(e, address)
 	}
-	if !reached(now, e.nextAttempt) && !now.Before(e.lastAttempt) {
-		return nil, e.failing
-	}
-	e.lastAttempt = now
-	e.nextAttempt = now.Add(statusCooldown + time.Duration(s.random()/4*float64(statusCooldown)))
-	e.flight = make(chan struct{})
-	go s.fetch(e, address)
-	return e.flight, e.failing
+	return wait, e.failing
 }
 
 // fetch runs in the background with a deadline of its own.
@@ -252,8 +243,7 @@ func (s *statusLists) fetch(e *statusEntry, address string) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer close(e.flight)
-	defer func() { e.flight = nil }()
+	defer e.end()
 	known := e.current.Load()
 	if err == nil && known != nil && next.issuedAt.Before(known.issuedAt) && known.places.Restores(next.places) {
 		err = errors.New("an outdated copy of the list was ignored: it lacks a revocation that is known")
