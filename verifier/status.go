@@ -288,34 +288,13 @@ func (s *statusLists) get(ctx context.Context, address string) (*statusSnapshot,
 	case !slices.Contains(s.of.algorithms, parsed.Header.Algorithm):
 		return nil, 0, fmt.Errorf("its alg, %s, is not among Algorithms", parsed.Header.Algorithm)
 	}
-	var claims struct {
-		Issuer        *string         `json:"iss"`
-		Subject       string          `json:"sub"`
-		IssuedAt      int64           `json:"iat"`
-		NotBefore     int64           `json:"nbf"`
-		Expires       *int64          `json:"exp"`
-		TTL           float64         `json:"ttl"`
-		RevokedBefore int64           `json:"revoked_before"`
-		List          statuslist.List `json:"status_list"`
-	}
+	var claims statusClaims
 	if err := strictjson.Unmarshal(parsed.Payload, &claims, strictjson.IgnoreUnknown); err != nil {
 		return nil, 0, err
 	}
-	now := s.v.now()
-	list := &statusSnapshot{issuedAt: time.Unix(claims.IssuedAt, 0), fetched: now, expiry: now.Add(statusWithoutExp)}
-	if claims.Expires != nil {
-		list.expiry = now.Add(time.Unix(*claims.Expires, 0).Sub(now)) // by the monotonic clock, too
-	}
-	latest := now.Add(s.v.skew)
-	switch {
-	case claims.Issuer != nil && *claims.Issuer != s.of.identifier:
-		return nil, 0, errors.New("it is of another issuer")
-	case claims.Subject != address:
-		return nil, 0, errors.New("its sub is not its address")
-	case claims.IssuedAt <= 0, list.issuedAt.After(latest), time.Unix(claims.NotBefore, 0).After(latest):
-		return nil, 0, errors.New("it has no iat, or is issued in the future: compare the clocks")
-	case !now.Before(list.expiry):
-		return nil, 0, errors.New("it has expired")
+	list, err := s.snapshot(claims, address)
+	if err != nil {
+		return nil, 0, err
 	}
 	keys, err := s.of.keys.find(ctx, parsed.Header.KeyID, list.issuedAt, true)
 	if err != nil {
@@ -333,13 +312,47 @@ func (s *statusLists) get(ctx context.Context, address string) (*statusSnapshot,
 	if list.places, err = claims.List.Decode(); err != nil { // of the issuer's lists alone
 		return nil, 0, err
 	}
+	return list, claims.RevokedBefore, nil
+}
+
+// statusClaims are the claims of a status list token (section 5.1).
+type statusClaims struct {
+	Issuer        *string         `json:"iss"`
+	Subject       string          `json:"sub"`
+	IssuedAt      int64           `json:"iat"`
+	NotBefore     int64           `json:"nbf"`
+	Expires       *int64          `json:"exp"`
+	TTL           float64         `json:"ttl"`
+	RevokedBefore int64           `json:"revoked_before"`
+	List          statuslist.List `json:"status_list"`
+}
+
+// snapshot checks what the claims say of the list at an address. It returns a snapshot with all but the
+// places.
+func (s *statusLists) snapshot(claims statusClaims, address string) (*statusSnapshot, error) {
+	now := s.v.now()
+	list := &statusSnapshot{issuedAt: time.Unix(claims.IssuedAt, 0), fetched: now, expiry: now.Add(statusWithoutExp)}
+	if claims.Expires != nil {
+		list.expiry = now.Add(time.Unix(*claims.Expires, 0).Sub(now)) // by the monotonic clock, too
+	}
+	latest := now.Add(s.v.skew)
+	switch {
+	case claims.Issuer != nil && *claims.Issuer != s.of.identifier:
+		return nil, errors.New("it is of another issuer")
+	case claims.Subject != address:
+		return nil, errors.New("its sub is not its address")
+	case claims.IssuedAt <= 0, list.issuedAt.After(latest), time.Unix(claims.NotBefore, 0).After(latest):
+		return nil, errors.New("it has no iat, or is issued in the future: compare the clocks")
+	case !now.Before(list.expiry):
+		return nil, errors.New("it has expired")
+	}
 	ttl := defaultStatusTTL
 	if claims.TTL > 0 {
 		ttl = time.Duration(min(claims.TTL, mostStatusTTL.Seconds()) * float64(time.Second))
 	}
 	ttl = max(ttl, leastStatusTTL)
 	list.refreshAt, list.staleAt = now.Add(time.Duration((0.7+s.random()/5)*float64(ttl))), now.Add(ttl)
-	return list, claims.RevokedBefore, nil
+	return list, nil
 }
 
 func (s *statusLists) download(ctx context.Context, address string) (string, error) {
