@@ -3,7 +3,6 @@ package issuer
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/url"
 	"slices"
 	"time"
@@ -88,7 +87,7 @@ func (i *Issuer) checkProof(headers []string, e dpop.Expected) (*keyProof, error
 
 // proofFor is checkProof for a request at one of our endpoints for clients.
 func (i *Issuer) proofFor(path string, headers []string) (*keyProof, error) {
-	return i.checkProof(headers, dpop.Expected{Method: http.MethodPost, URI: i.endpoint(path)})
+	return i.checkProof(headers, dpop.Expected{Method: "POST", URI: i.endpoint(path)})
 }
 
 // useProof makes sure that a proof is used once, on all replicas together; within one request it may be

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -182,10 +183,11 @@ func (s *StatusLists) Step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	slices.Sort(changes.Clients) // they come in any order, and are compared with those of the poll before
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := s.polled.IsZero() || now.Sub(s.polled) > statusListMissed || now.Before(s.polled) ||
-		changes.CutoffIndex != s.known.CutoffIndex || !sameStrings(changes.Clients, s.known.Clients)
+		changes.CutoffIndex != s.known.CutoffIndex || !slices.Equal(changes.Clients, s.known.Clients)
 	seen := make(map[userstore.EndedPlaces]bool, len(changes.Ended))
 	for _, ended := range changes.Ended {
 		seen[ended] = true
@@ -204,21 +206,4 @@ func (s *StatusLists) Step(ctx context.Context) error {
 	s.polled, s.known, s.seen = now, changes, seen
 	s.known.Ended = nil
 	return nil
-}
-
-// sameStrings reports whether a and b hold the same, in any order.
-func sameStrings(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	in := map[string]bool{}
-	for _, text := range a {
-		in[text] = true
-	}
-	for _, text := range b {
-		if !in[text] {
-			return false
-		}
-	}
-	return true
 }

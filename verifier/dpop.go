@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -154,12 +155,7 @@ type DPoPRequest struct {
 // Without Config.DPoP.URL and Config.Resource.URI every token is refused.
 func (v *Verifier) VerifyDPoP(ctx context.Context, raw string, r DPoPRequest) (*Token, error) {
 	token, err := v.verifyDPoP(ctx, raw, r)
-	if e := (*Error)(nil); errors.As(err, &e) {
-		said := *e
-		said.byDPoP = true
-		err = &said
-	}
-	return token, err
+	return token, challengedByDPoP(err)
 }
 
 func (v *Verifier) verifyDPoP(ctx context.Context, raw string, r DPoPRequest) (*Token, error) {
@@ -202,14 +198,7 @@ func (h *holders) check(raw string, r DPoPRequest, now time.Time) (dpop.Proof, e
 	e := dpop.Expected{Method: r.Method, URI: r.URL, Now: now, AccessToken: raw}
 	nonces := h.nonces(now)
 	if nonces != nil {
-		e.Nonce = func(nonce string) bool {
-			for _, known := range nonces {
-				if nonce == known {
-					return true
-				}
-			}
-			return false
-		}
+		e.Nonce = func(nonce string) bool { return slices.Contains(nonces, nonce) }
 	}
 	proof, err := dpop.Check(text, e)
 	switch {
@@ -260,8 +249,17 @@ var dpopChallenge = `DPoP algs="` + strings.Join(dpop.Algorithms, " ") + `"`
 
 // asPresented returns err with the challenge of the scheme by which token came.
 func asPresented(token *Token, err error) error {
-	e := (*Error)(nil)
-	if token == nil || token.KeyThumbprint == "" || !errors.As(err, &e) {
+	if token == nil || token.KeyThumbprint == "" {
+		return err
+	}
+	return challengedByDPoP(err)
+}
+
+// challengedByDPoP returns err with the challenge of the scheme DPoP. It marks a copy, because errors may be
+// shared.
+func challengedByDPoP(err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
 		return err
 	}
 	said := *e

@@ -45,13 +45,10 @@ type keySet struct {
 
 	current atomic.Pointer[snapshot]
 
-	mu          sync.Mutex
-	flight      chan struct{} // closed when the running fetch ends; nil: no fetch is running
-	lastAttempt time.Time
-	nextAttempt time.Time
-	failing     bool                 // the last fetch failed
-	withdrawn   map[string]time.Time // kid → date of the first answer without the key
-	bundle      acceptedBundle       // the last one
+	mu sync.Mutex
+	attempts
+	withdrawn map[string]time.Time // kid → date of the first answer without the key
+	bundle    acceptedBundle       // the last one
 }
 
 // snapshot is one answer of the issuer; immutable.
@@ -159,18 +156,8 @@ func (k *keySet) decides(kid string, issuedAt time.Time) (*snapshot, bool) {
 	return s, !s.asked.Before(issuedAt)
 }
 
-// reached reports whether at has passed, by the wall clock or by the monotonic clock of time.Now.
-// The monotonic clock stands still while a machine is suspended and the wall clock can be set back,
-// and neither must make keys look younger than they are.
-func reached(now, at time.Time) bool {
-	return !now.Before(at) || !now.Round(0).Before(at)
-}
-
-// usable reports whether s may be used to accept tokens. After the clock was set back, the snapshot
-// lies in the future and its true age is unknown.
-func (s *snapshot) usable(now time.Time) bool {
-	return s != nil && !reached(now, s.deadAt) && !now.Round(0).Before(s.confirmed.Add(-time.Minute))
-}
+// usable reports whether s may be used to accept tokens.
+func (s *snapshot) usable(now time.Time) bool { return s != nil && lasts(now, s.confirmed, s.deadAt) }
 
 // refresh starts a fetch, unless one is running or the cooldown is not over. It returns a channel
 // that closes when the fetch ends, nil when no fetch is running. failing says that the fetch before
@@ -178,17 +165,14 @@ func (s *snapshot) usable(now time.Time) bool {
 func (k *keySet) refresh(now time.Time) (wait <-chan struct{}, failing bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.flight != nil {
-		return k.flight, k.failing
-	}
-	if k.offline || !reached(now, k.nextAttempt) && !now.Before(k.lastAttempt) {
+	if k.offline {
 		return nil, k.failing
 	}
-	k.lastAttempt = now
-	k.nextAttempt = now.Add(k.cooldown + time.Duration(k.random()/4*float64(k.cooldown)))
-	k.flight = make(chan struct{})
-	go k.fetch(k.current.Load(), now)
-	return k.flight, k.failing
+	wait, start := k.begin(now, k.cooldown, k.random)
+	if start {
+		go k.fetch(k.current.Load(), now)
+	}
+	return wait, k.failing
 }
 
 // fetch runs in the background with a deadline of its own: the caller that started it may leave
@@ -212,8 +196,7 @@ func (k *keySet) fetch(known *snapshot, asked time.Time) {
 
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	defer close(k.flight)
-	defer func() { k.flight = nil }()
+	defer k.end()
 	wasFailing := k.failing
 	if err != nil {
 		if !wasFailing {

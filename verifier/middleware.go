@@ -125,9 +125,7 @@ func (v *Verifier) AuthenticatePresented(ctx context.Context, p Presented) (*Tok
 	case byDPoP:
 		return v.VerifyDPoP(ctx, raw, DPoPRequest{Proofs: p.DPoP, Method: p.Method, URL: v.dpop.url + p.Path})
 	case v.dpop != nil && v.dpop.required:
-		e := invalid("", "bearer tokens are refused here (DPoP.Required)")
-		e.byDPoP = true
-		return nil, e
+		return nil, challengedByDPoP(invalid("", "bearer tokens are refused here (DPoP.Required)"))
 	}
 	return v.Verify(ctx, raw)
 }

@@ -112,21 +112,8 @@ func (s *source) address(ctx context.Context) (string, error) {
 }
 
 func (s *source) get(ctx context.Context, address, etag string) (document, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	resp, err := request(ctx, s.client, address, "application/jwk-set+json, application/json", etag)
 	if err != nil {
-		return document{}, err
-	}
-	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	req.Header.Set("User-Agent", "signet-verifier")
-	if etag != "" {
-		req.Header.Set("If-None-Match", etag)
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) { // its text repeats the method and the address
-			err = wrapped.Err
-		}
 		return document{}, fmt.Errorf("%s: %w", address, err)
 	}
 	defer resp.Body.Close()
@@ -139,14 +126,39 @@ func (s *source) get(ctx context.Context, address, etag string) (document, error
 	case resp.StatusCode != http.StatusOK:
 		return document{}, fmt.Errorf("%s: answered with status %d", address, resp.StatusCode)
 	}
-	doc.body, err = io.ReadAll(io.LimitReader(resp.Body, maxDocumentBytes+1))
-	if err != nil {
+	if doc.body, err = readAtMost(resp.Body, maxDocumentBytes); err != nil {
 		return document{}, fmt.Errorf("%s: %w", address, err)
 	}
-	if len(doc.body) > maxDocumentBytes {
-		return document{}, fmt.Errorf("%s: longer than %d bytes", address, maxDocumentBytes)
-	}
 	return doc, nil
+}
+
+// request gets a document of the issuer, unless it still has this ETag; empty: in any case. The caller closes
+// the body.
+func request(ctx context.Context, client *http.Client, address, accept, etag string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", accept)
+	req.Header.Set("User-Agent", "signet-verifier")
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
+	}
+	resp, err := client.Do(req)
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) { // its text repeats the method and the address
+		err = wrapped.Err
+	}
+	return resp, err
+}
+
+// readAtMost reads a document of at most so many bytes. A longer one is an error.
+func readAtMost(body io.Reader, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(body, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("longer than %d bytes", most)
+	}
+	return text, err
 }
 
 // freshness returns how long an answer may be used (RFC 9111 section 4.2): its max-age minus the

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -78,10 +76,7 @@ type statusEntry struct {
 	current atomic.Pointer[statusSnapshot] // nil: never fetched
 	used    atomic.Int64                   // when a token last named it, in nanoseconds
 
-	flight      chan struct{} // closed when the running fetch ends; nil: none is running
-	lastAttempt time.Time
-	nextAttempt time.Time
-	failing     bool
+	attempts
 }
 
 // statusSnapshot is one answer; immutable.
@@ -95,7 +90,7 @@ type statusSnapshot struct {
 }
 
 func (s *statusSnapshot) usable(now time.Time) bool {
-	return s != nil && !reached(now, s.expiry) && !now.Round(0).Before(s.fetched.Add(-time.Minute))
+	return s != nil && lasts(now, s.fetched, s.expiry)
 }
 
 func newStatusLists(v *Verifier, of *trusted, c Config, base string) *statusLists {
@@ -233,17 +228,11 @@ func (s *statusLists) forget(keep *statusEntry, most, memory int) {
 func (s *statusLists) refresh(e *statusEntry, address string, now time.Time) (wait <-chan struct{}, failing bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.flight != nil {
-		return e.flight, e.failing
+	wait, start := e.begin(now, statusCooldown, s.random)
+	if start {
+		go s.fetch(e, address)
 	}
-	if !reached(now, e.nextAttempt) && !now.Before(e.lastAttempt) {
-		return nil, e.failing
-	}
-	e.lastAttempt = now
-	e.nextAttempt = now.Add(statusCooldown + time.Duration(s.random()/4*float64(statusCooldown)))
-	e.flight = make(chan struct{})
-	go s.fetch(e, address)
-	return e.flight, e.failing
+	return wait, e.failing
 }
 
 // fetch runs in the background with a deadline of its own.
@@ -254,8 +243,7 @@ func (s *statusLists) fetch(e *statusEntry, address string) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer close(e.flight)
-	defer func() { e.flight = nil }()
+	defer e.end()
 	known := e.current.Load()
 	if err == nil && known != nil && next.issuedAt.Before(known.issuedAt) && known.places.Restores(next.places) {
 		err = errors.New("an outdated copy of the list was ignored: it lacks a revocation that is known")
@@ -300,34 +288,13 @@ func (s *statusLists) get(ctx context.Context, address string) (*statusSnapshot,
 	case !slices.Contains(s.of.algorithms, parsed.Header.Algorithm):
 		return nil, 0, fmt.Errorf("its alg, %s, is not among Algorithms", parsed.Header.Algorithm)
 	}
-	var claims struct {
-		Issuer        *string         `json:"iss"`
-		Subject       string          `json:"sub"`
-		IssuedAt      int64           `json:"iat"`
-		NotBefore     int64           `json:"nbf"`
-		Expires       *int64          `json:"exp"`
-		TTL           float64         `json:"ttl"`
-		RevokedBefore int64           `json:"revoked_before"`
-		List          statuslist.List `json:"status_list"`
-	}
+	var claims statusClaims
 	if err := strictjson.Unmarshal(parsed.Payload, &claims, strictjson.IgnoreUnknown); err != nil {
 		return nil, 0, err
 	}
-	now := s.v.now()
-	list := &statusSnapshot{issuedAt: time.Unix(claims.IssuedAt, 0), fetched: now, expiry: now.Add(statusWithoutExp)}
-	if claims.Expires != nil {
-		list.expiry = now.Add(time.Unix(*claims.Expires, 0).Sub(now)) // by the monotonic clock, too
-	}
-	latest := now.Add(s.v.skew)
-	switch {
-	case claims.Issuer != nil && *claims.Issuer != s.of.identifier:
-		return nil, 0, errors.New("it is of another issuer")
-	case claims.Subject != address:
-		return nil, 0, errors.New("its sub is not its address")
-	case claims.IssuedAt <= 0, list.issuedAt.After(latest), time.Unix(claims.NotBefore, 0).After(latest):
-		return nil, 0, errors.New("it has no iat, or is issued in the future: compare the clocks")
-	case !now.Before(list.expiry):
-		return nil, 0, errors.New("it has expired")
+	list, err := s.snapshot(claims, address)
+	if err != nil {
+		return nil, 0, err
 	}
 	keys, err := s.of.keys.find(ctx, parsed.Header.KeyID, list.issuedAt, true)
 	if err != nil {
@@ -345,31 +312,55 @@ func (s *statusLists) get(ctx context.Context, address string) (*statusSnapshot,
 	if list.places, err = claims.List.Decode(); err != nil { // of the issuer's lists alone
 		return nil, 0, err
 	}
+	return list, claims.RevokedBefore, nil
+}
+
+// statusClaims are the claims of a status list token (section 5.1).
+type statusClaims struct {
+	Issuer        *string         `json:"iss"`
+	Subject       string          `json:"sub"`
+	IssuedAt      int64           `json:"iat"`
+	NotBefore     int64           `json:"nbf"`
+	Expires       *int64          `json:"exp"`
+	TTL           float64         `json:"ttl"`
+	RevokedBefore int64           `json:"revoked_before"`
+	List          statuslist.List `json:"status_list"`
+}
+
+// snapshot checks what the claims say of the list at an address. It returns a snapshot with all but the
+// places.
+func (s *statusLists) snapshot(claims statusClaims, address string) (*statusSnapshot, error) {
+	now := s.v.now()
+	list := &statusSnapshot{issuedAt: time.Unix(claims.IssuedAt, 0), fetched: now, expiry: now.Add(statusWithoutExp)}
+	if claims.Expires != nil {
+		list.expiry = now.Add(time.Unix(*claims.Expires, 0).Sub(now)) // by the monotonic clock, too
+	}
+	latest := now.Add(s.v.skew)
+	switch {
+	case claims.Issuer != nil && *claims.Issuer != s.of.identifier:
+		return nil, errors.New("it is of another issuer")
+	case claims.Subject != address:
+		return nil, errors.New("its sub is not its address")
+	case claims.IssuedAt <= 0, list.issuedAt.After(latest), time.Unix(claims.NotBefore, 0).After(latest):
+		return nil, errors.New("it has no iat, or is issued in the future: compare the clocks")
+	case !now.Before(list.expiry):
+		return nil, errors.New("it has expired")
+	}
 	ttl := defaultStatusTTL
 	if claims.TTL > 0 {
 		ttl = time.Duration(min(claims.TTL, mostStatusTTL.Seconds()) * float64(time.Second))
 	}
 	ttl = max(ttl, leastStatusTTL)
 	list.refreshAt, list.staleAt = now.Add(time.Duration((0.7+s.random()/5)*float64(ttl))), now.Add(ttl)
-	return list, claims.RevokedBefore, nil
+	return list, nil
 }
 
 func (s *statusLists) download(ctx context.Context, address string) (string, error) {
 	if s.base != "" {
 		address = strings.TrimSuffix(s.base, "/") + "/" + strings.TrimPrefix(address, s.prefix)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	resp, err := request(ctx, s.client, address, statuslist.MediaType, "")
 	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Accept", statuslist.MediaType)
-	req.Header.Set("User-Agent", "signet-verifier")
-	resp, err := s.client.Do(req)
-	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) { // its text repeats the method and the address
-			err = wrapped.Err
-		}
 		return "", err
 	}
 	defer resp.Body.Close()
@@ -379,9 +370,6 @@ func (s *statusLists) download(ctx context.Context, address string) (string, err
 	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media != statuslist.MediaType {
 		return "", errors.New("the answer is not of the type " + statuslist.MediaType)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, jose.MaxStatusListBytes+1))
-	if err == nil && len(body) > jose.MaxStatusListBytes {
-		err = fmt.Errorf("longer than %d bytes", jose.MaxStatusListBytes)
-	}
+	body, err := readAtMost(resp.Body, jose.MaxStatusListBytes)
 	return string(body), err
 }

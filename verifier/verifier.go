@@ -164,15 +164,17 @@ func (c *Config) validate() error {
 	if c.Cooldown < 0 || c.MaxAge < 0 || c.StaleLimit < 0 || c.FetchTimeout < 0 || c.CacheSize < 0 {
 		fault("Cooldown, MaxAge, StaleLimit, FetchTimeout and CacheSize must not be negative")
 	}
+	var named []string
 	for i, issuer := range c.issuers() {
 		where := ""
 		if i > 0 {
 			where = fmt.Sprintf("MoreIssuers[%d].", i-1)
 		}
 		faults = append(faults, issuer.faults(where, c.Offline)...)
-		if i > 0 && slices.Contains(c.identifiers()[:i], issuer.Identifier) {
+		if slices.Contains(named, issuer.Identifier) {
 			fault("%sIdentifier: %q is named twice", where, issuer.Identifier)
 		}
+		named = append(named, issuer.Identifier)
 	}
 	faults = append(faults, c.DPoP.faults(c.Resource.URI)...)
 	return errors.Join(append(faults, c.Resource.faults(c.Issuer, c.Audience)...)...)

@@ -122,17 +122,10 @@ func settingsForTests(c configs.Config, folder string) configs.Config {
 	return c
 }
 
-// testStore is a store whose clock is the test's.
-type testStore struct {
-	*sqlstore.DB
-	clock *testissuer.Clock
-}
-
-// Now returns the time of the test's clock in the place of the database's.
-func (s testStore) Now(context.Context) (time.Time, error) { return s.clock.Now(), nil }
-
 // store returns the database as the server uses it.
-func (t *forTests) store(db *sqlstore.DB) server.Store { return testStore{db, t.controls.Clock} }
+func (t *forTests) store(db *sqlstore.DB) server.Store {
+	return testissuer.Store{DB: db, Clock: t.controls.Clock}
+}
 
 // starting makes the test's clock and keys those of the manager, and returns what starts it.
 func (t *forTests) starting(m *keys.Manager) func(context.Context) error {

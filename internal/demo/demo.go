@@ -72,7 +72,7 @@ func Serve(ctx context.Context, c Config) error {
 	t := newTour(c)
 	t.app, err = login.New(login.Config{
 		Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret, URL: PageURL(c.Page),
-		Scopes: []string{"profile", "email"}, Resource: APIURL(c.API), Problem: t.problem, Log: c.Log,
+		Scopes: []string{"profile", "email"}, Resource: APIURL(c.API), Problem: t.show, Log: c.Log,
 	})
 	if err != nil {
 		return err

@@ -75,11 +75,7 @@ func (t *tour) page(w http.ResponseWriter, r *http.Request) {
 	t.show(w, r, http.StatusOK, "")
 }
 
-// problem shows the page with a sentence about what went wrong.
-func (t *tour) problem(w http.ResponseWriter, r *http.Request, status int, text string) {
-	t.show(w, r, status, text)
-}
-
+// show shows the page, with a sentence about what went wrong, if anything did.
 func (t *tour) show(w http.ResponseWriter, r *http.Request, status int, problem string) {
 	t.stream.looked()
 	s := t.app.Session(r)

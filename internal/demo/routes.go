@@ -86,10 +86,10 @@ func (t *tour) button(step string, do func(context.Context, *login.Session) erro
 		ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
 		defer cancel()
 		if err := do(ctx, s); errors.Is(err, login.ErrEnded) {
-			t.say("The issuer refused to refresh the tokens: invalid_grant. The app has ended the session.")
+			t.stream.end()
 		} else if err != nil {
 			t.c.Log.Error("a step of the tour failed", "step", step, "error", err)
-			t.problem(w, r, http.StatusServiceUnavailable, "This step did not work: "+err.Error()+". Try again in a few seconds.")
+			t.show(w, r, http.StatusServiceUnavailable, "This step did not work: "+err.Error()+". Try again in a few seconds.")
 			return
 		}
 		http.Redirect(w, r, "/#"+step, http.StatusSeeOther)
@@ -144,12 +144,13 @@ func (t *tour) revokeKey(ctx context.Context, s *login.Session) error {
 	if err != nil {
 		return err
 	}
-	report, err := t.c.Operator.RevokeKey(ctx, kidOf(token))
+	kid := kidOf(token)
+	report, err := t.c.Operator.RevokeKey(ctx, kid)
 	if err != nil {
 		return err
 	}
-	t.did("revoke-key", act{text: report.Message, kid: kidOf(token)})
-	t.say("The operator revoked key %s, which had signed the access token. Its private half is wiped.", short(kidOf(token)))
+	t.did("revoke-key", act{text: report.Message, kid: kid})
+	t.say("The operator revoked key %s, which had signed the access token. Its private half is wiped.", short(kid))
 	return nil
 }
 

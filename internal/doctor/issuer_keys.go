@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/big"
 	"net/http"
 	"regexp"
 	"slices"
@@ -29,7 +30,7 @@ func readJWK(m map[string]json.RawMessage) (k jwk) {
 	}
 	k.kty, k.kid, k.alg, k.use, k.crv = text("kty"), text("kid"), text("alg"), text("use"), text("crv")
 	if n, err := base64.RawURLEncoding.DecodeString(text("n")); err == nil && k.kty == "RSA" {
-		k.bits = bitLength(n)
+		k.bits = new(big.Int).SetBytes(n).BitLen()
 	}
 	for _, name := range privateMembers {
 		if m[name] != nil {
@@ -37,21 +38,6 @@ func readJWK(m map[string]json.RawMessage) (k jwk) {
 		}
 	}
 	return k
-}
-
-// bitLength returns how many bits a big-endian number has.
-func bitLength(n []byte) int {
-	for len(n) > 0 && n[0] == 0 {
-		n = n[1:]
-	}
-	if len(n) == 0 {
-		return 0
-	}
-	bits := len(n) * 8
-	for b := n[0]; b < 0x80; b <<= 1 {
-		bits--
-	}
-	return bits
 }
 
 // algorithm is that of a key, by its alg or by what it is.

@@ -19,14 +19,14 @@ import (
 // them takes a key of which it did not know, beside one of a type that it does not know. With
 // `make measure-caches` it measures how long each takes a key that was revoked.
 func TestLibrariesReadAFreshKey(t *testing.T) {
-	for _, c := range []struct{ library, program, script string }{
+	for _, c := range []struct{ name, program, script string }{
 		{"jose", "node", "node/caches.js"},
 		{"express-oauth2-jwt-bearer", "node", "node/caches.js"},
 		{"express-jwt with jwks-rsa", "node", "node/caches.js"},
 		{"fast-jwt with get-jwks", "node", "node/caches.js"},
 		{"PyJWT", "python/.venv/bin/python", "python/caches.py"},
 	} {
-		t.Run(c.library, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			m := &mint{audience: "https://api.example.com"}
 			issuer := httptest.NewServer(m.before(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -35,13 +35,13 @@ func TestLibrariesReadAFreshKey(t *testing.T) {
 			})))
 			t.Cleanup(issuer.Close)
 			m.issuer = issuer.URL
-			r := &trial{page: c.library, mint: m, rs: newMintKey(t, "RS256"), fresh: newMintKey(t, "RS256"),
+			r := &trial{page: c.name, mint: m, rs: newMintKey(t, "RS256"), fresh: newMintKey(t, "RS256"),
 				prepublished: newMintKey(t, "RS256"), es: newMintKey(t, "ES256"), ed: newMintKey(t, "EdDSA")}
 			m.publish(t, r.published()...)
 
 			address := testport.Address(t)
 			_, port, _ := net.SplitHostPort(address)
-			cmd := exec.Command(c.program, c.script, c.library, m.issuer, port)
+			cmd := exec.Command(c.program, c.script, c.name, m.issuer, port)
 			var said bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &said, &said
 			if err := cmd.Start(); err != nil {

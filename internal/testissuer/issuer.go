@@ -117,14 +117,14 @@ func (i *Issuer) Close() {
 	}
 }
 
-// store is a store whose clock is the test's.
-type store struct {
+// Store is a store whose clock is the test's.
+type Store struct {
 	*sqlstore.DB
-	clock *Clock
+	Clock *Clock
 }
 
 // Now returns the time of the test's clock in the place of the database's.
-func (s store) Now(context.Context) (time.Time, error) { return s.clock.Now(), nil }
+func (s Store) Now(context.Context) (time.Time, error) { return s.Clock.Now(), nil }
 
 const (
 	clockSkew       = time.Minute
@@ -150,7 +150,7 @@ func (i *Issuer) compose(ctx context.Context, o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, log := store{i.db, o.Clock}, slog.New(slog.DiscardHandler)
+	db, log := Store{i.db, o.Clock}, slog.New(slog.DiscardHandler)
 	vault := &Vault{Make: o.Make}
 	manager := &keys.Manager{
 		Store: db, KEKs: []jose.KEK{kek}, Now: o.Clock.Now, DatabaseNow: db.Now, Generate: vault.Generate, Log: log,

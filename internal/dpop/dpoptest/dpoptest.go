@@ -12,10 +12,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"math/big"
 	"testing"
 	"time"
-
-	"github.com/lestrrat-go/jwx/v2/jwk"
 
 	"github.com/signet-id/signet/internal/jose"
 )
@@ -50,33 +49,53 @@ func KeyOf(t testing.TB, alg string, private crypto.Signer) Key {
 	return Key{alg, thumbprint, private}
 }
 
-// JWK returns the public JWK of the key.
+// JWK returns the public JWK of the key (RFC 7518 section 6, RFC 8037 section 2).
 func (k Key) JWK(t testing.TB) Claims {
 	t.Helper()
-	return members(t, k.Private.Public())
+	switch public := k.Private.Public().(type) {
+	case *ecdsa.PublicKey:
+		point, err := public.Bytes() // 4, x and y
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, y := point[1:1+len(point)/2], point[1+len(point)/2:]
+		return Claims{"kty": "EC", "crv": public.Params().Name, "x": encoded(x), "y": encoded(y)}
+	case ed25519.PublicKey:
+		return Claims{"kty": "OKP", "crv": "Ed25519", "x": encoded(public)}
+	case *rsa.PublicKey:
+		return Claims{"kty": "RSA", "n": encoded(public.N.Bytes()), "e": encoded(big.NewInt(int64(public.E)).Bytes())}
+	default:
+		t.Fatalf("no JWK of %T", public)
+		return nil
+	}
 }
 
 // PrivateJWK returns the whole JWK of the key, as no proof may hold it.
 func (k Key) PrivateJWK(t testing.TB) Claims {
 	t.Helper()
-	return members(t, k.Private)
-}
-
-func members(t testing.TB, key any) (out Claims) {
-	t.Helper()
-	made, err := jwk.FromRaw(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(made)
-	if err == nil {
-		err = json.Unmarshal(text, &out)
-	}
-	if err != nil {
-		t.Fatal(err)
+	out := k.JWK(t)
+	switch private := k.Private.(type) {
+	case *ecdsa.PrivateKey:
+		d, err := private.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out["d"] = encoded(d)
+	case ed25519.PrivateKey:
+		out["d"] = encoded(private.Seed())
+	case *rsa.PrivateKey:
+		private.Precompute()
+		for name, n := range map[string]*big.Int{
+			"d": private.D, "p": private.Primes[0], "q": private.Primes[1],
+			"dp": private.Precomputed.Dp, "dq": private.Precomputed.Dq, "qi": private.Precomputed.Qinv,
+		} {
+			out[name] = encoded(n.Bytes())
+		}
 	}
 	return out
 }
+
+func encoded(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // For returns the claims of a proof for a request (RFC 9449 section 4.2).
 func For(method, uri string, now time.Time) Claims {
@@ -86,7 +105,7 @@ func For(method, uri string, now time.Time) Claims {
 // WithToken adds the ath of an access token to claims.
 func WithToken(claims Claims, accessToken string) Claims {
 	sum := sha256.Sum256([]byte(accessToken))
-	return With(claims, "ath", base64.RawURLEncoding.EncodeToString(sum[:]))
+	return With(claims, "ath", encoded(sum[:]))
 }
 
 // With returns claims with another value of name; nil: without it.
@@ -111,13 +130,13 @@ func (k Key) Sign(t testing.TB, header Claims, payload any) string {
 	t.Helper()
 	encode := func(v any) string {
 		if text, ok := v.(string); ok {
-			return base64.RawURLEncoding.EncodeToString([]byte(text))
+			return encoded([]byte(text))
 		}
 		text, err := json.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return base64.RawURLEncoding.EncodeToString(text)
+		return encoded(text)
 	}
 	signed := encode(header) + "." + encode(payload)
 	sum := sha256.Sum256([]byte(signed))
@@ -144,5 +163,5 @@ func (k Key) Sign(t testing.TB, header Claims, payload any) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+	return signed + "." + encoded(signature)
 }

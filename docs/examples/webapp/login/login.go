@@ -42,7 +42,8 @@ type Config struct {
 
 	// Problem answers a request with a sentence for a person. Default: a page of plain text.
 	Problem func(w http.ResponseWriter, r *http.Request, status int, text string)
-	Log     *slog.Logger // default: slog.Default(); tokens are never logged
+	Log     *slog.Logger     // default: slog.Default(); tokens are never logged
+	Now     func() time.Time // default: time.Now
 }
 
 // App logs people in. Make it with New.
@@ -84,6 +85,9 @@ func New(c Config) (*App, error) {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	return &App{c: c, client: &http.Client{Timeout: 10 * time.Second}}, nil
 }

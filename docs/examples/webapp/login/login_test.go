@@ -331,6 +331,25 @@ func TestALoginReplacesTheSessionIDAndTheSessionsAreBounded(t *testing.T) {
 	}
 }
 
+func TestASessionEndsAfterTwelveHours(t *testing.T) {
+	s := newSite(t)
+	s.logIn(t)
+	in := func(after time.Duration) bool {
+		s.app.c.Now = func() time.Time { return time.Now().Add(after) }
+		s.open(t, "/")
+		return s.session != nil
+	}
+	if !in(sessionLifetime - time.Minute) {
+		t.Error("the session ended before its time")
+	}
+	if in(sessionLifetime + time.Minute) {
+		t.Error("the session did not end")
+	}
+	if in(0); len(s.app.sessions.byID) != 0 {
+		t.Error("the session is kept after its end")
+	}
+}
+
 func TestAProviderThatIsDownIsTriedAgain(t *testing.T) {
 	s := newSite(t)
 	up := s.Config.Handler

@@ -29,7 +29,7 @@ func (a *App) Session(r *http.Request) *Session {
 	if err != nil {
 		return nil
 	}
-	return a.sessions.get(sha256.Sum256([]byte(c.Value)))
+	return a.sessions.get(sha256.Sum256([]byte(c.Value)), a.c.Now())
 }
 
 // Require answers requests of browsers without a session by a login, which leads back.
@@ -48,6 +48,7 @@ func (a *App) Require(next http.Handler) http.Handler {
 func (a *App) begun(w http.ResponseWriter, r *http.Request, s *Session) {
 	a.forget(w, r)
 	id := rand.Text()
+	s.begunAt = a.c.Now()
 	a.sessions.add(sha256.Sum256([]byte(id)), s)
 	http.SetCookie(w, a.cookie(sessionCookie, id, sessionLifetime))
 }
@@ -60,11 +61,11 @@ func (a *App) forget(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (l *sessions) get(id [sha256.Size]byte) *Session {
+func (l *sessions) get(id [sha256.Size]byte, now time.Time) *Session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.byID[id]
-	if s != nil && s.over(time.Now()) {
+	if s != nil && s.over(now) {
 		delete(l.byID, id)
 		return nil
 	}
@@ -78,7 +79,6 @@ func (l *sessions) add(id [sha256.Size]byte, s *Session) {
 	if l.byID == nil {
 		l.byID = make(map[[sha256.Size]byte]*Session)
 	}
-	s.begunAt = time.Now()
 	if len(l.byID) >= mostSessions {
 		oldest := id
 		for other, o := range l.byID {

@@ -63,7 +63,7 @@ func (s *Session) AccessToken(ctx context.Context) (string, error) {
 	if s.ended.Load() {
 		return "", ErrEnded
 	}
-	if e := s.token.Expiry; e.IsZero() || time.Until(e) > early {
+	if e := s.token.Expiry; e.IsZero() || e.Sub(s.app.c.Now()) > early {
 		return s.token.AccessToken, nil
 	}
 	return s.refresh(ctx)
