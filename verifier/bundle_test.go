@@ -349,6 +349,9 @@ func TestTheBundleOfTheConfiguration(t *testing.T) {
 	if err := attempt(nil, true); err == nil {
 		t.Error("offline without a bundle")
 	}
+	if err := attempt(good, true, func(c *verifier.Config) { c.JWKSURL = s.issuer.URL + "/keys" }); err == nil {
+		t.Error("offline with an address of keys, which nobody would ask")
+	}
 	// One that has expired stops no verifier that can ask the issuer.
 	s.issuer.Advance(week)
 	if err := attempt(good, true); !errors.Is(err, verifier.ErrBundleTime) {

@@ -111,10 +111,12 @@ func TestFaultsOfMoreIssuers(t *testing.T) {
 		"a query":             func(i *verifier.Issuer) { i.Identifier += "?x=1" },
 		"the first again":     func(i *verifier.Issuer) { i.Identifier = "https://id.example.com" },
 		"an empty audience":   func(i *verifier.Issuer) { i.Audience = []string{""} },
+		"one empty audience":  func(i *verifier.Issuer) { i.Audience = []string{audience, ""} },
+		"lists in a file":     func(i *verifier.Issuer) { i.StatusBaseURL = "file:///lists" },
 		"alg none":            func(i *verifier.Issuer) { i.Algorithms = []string{"none"} },
 		"a key set in a file": func(i *verifier.Issuer) { i.JWKSURL = "file:///keys" },
 	} {
-		bad := good
+		bad := verifier.Issuer{Identifier: "https://third.example.com"}
 		change(&bad)
 		config := verifier.Config{
 			Issuer: "https://id.example.com", Audience: []string{audience}, MoreIssuers: []verifier.Issuer{good, bad},

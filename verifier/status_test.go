@@ -221,6 +221,8 @@ func TestHostileStatusClaims(t *testing.T) {
 		"a query":                   reference(good+"?a=b", 1),
 		"a fragment":                reference(good+"#a", 1),
 		"the issuer itself":         reference(s.issuer.URL+"/", 1),
+		"an empty part of a path":   reference(s.issuer.URL+"//status/0", 1),
+		"a slash at the end":        reference(good+"/", 1),
 		"a line break":              reference(good+"\n", 1),
 		"an address without end":    reference(good+strings.Repeat("0", 600), 1),
 		"a file":                    reference("file:///etc/passwd", 1),

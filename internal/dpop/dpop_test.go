@@ -141,6 +141,7 @@ func TestD01WrongProofs(t *testing.T) {
 		"a broken htu":        with("htu", "https://issuer.example/%zz"), "a long htu": with("htu", uri+"?"+strings.Repeat("x", 3<<10)),
 		"no iat": with("iat", nil), "an iat that is a text": with("iat", "1"), "an iat below zero": with("iat", -1),
 		"an iat without end": with("iat", 1e300), "an exp that is over": with("exp", now.Unix()-90), "an nbf ahead": with("nbf", now.Unix()+90),
+		"an nbf without end": with("nbf", 1e30), "an nbf before 1970": with("nbf", -1), "an exp without end": with("exp", 1e30),
 	}
 	for name, proof := range rows {
 		if got, err := dpop.Check(proof, expected()); err == nil || errors.Is(err, dpop.ErrNonce) {

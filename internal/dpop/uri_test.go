@@ -27,7 +27,7 @@ func TestAddressesAreCompared(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"", "/a", "api.example/a", "ftp://api.example/a", "https:///a", "https://a@api.example/", "https://api.example/%zz", "https:a", "://"} {
+	for _, text := range []string{"", "/a", "api.example/a", "ftp://api.example/a", "https:///a", "http://:8080/", "https://a@api.example/", "https://api.example/%zz", "https:a", "://"} {
 		if got, err := normalized(text); err == nil {
 			t.Errorf("%q: %s", text, got)
 		}

@@ -85,6 +85,9 @@ func TestRestores(t *testing.T) {
 	if wide("\x02\x00").Restores(wide("\x01\x00")) || !wide("\x00\x02").Restores(wide("\x01\x00")) {
 		t.Error("lists of 8 bits")
 	}
+	if !wide("\x00\x00").Restores(statuslist.New(64)) || !statuslist.New(16).Restores(wide("\x00\x00")) {
+		t.Error("lists whose places have another width cannot be compared")
+	}
 }
 
 func compressed(t *testing.T, data []byte) string {
