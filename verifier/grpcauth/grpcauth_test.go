@@ -189,23 +189,39 @@ func TestMethodsAndTheirRequirements(t *testing.T) {
 		{"without a token, public", "Ping", nil, codes.OK, "", "", ""},
 		{"a bad token, public", "Ping", []string{"Bearer x"}, codes.OK, "", "", ""},
 		{"without a token", "List", nil, codes.Unauthenticated, "missing_token", `Bearer realm="` + audience + `"`, ""},
-		{"without a token, a stream", "Watch", nil, codes.Unauthenticated, "missing_token", `Bearer realm="` + audience + `"`, ""},
+		{"without a token, a stream", "Watch", nil,
+			codes.Unauthenticated, "missing_token", `Bearer realm="` + audience + `"`, ""},
 		{"another scheme", "List", []string{"Basic eDp5"}, codes.Unauthenticated, "missing_token", `Bearer realm=`, ""},
-		{"no token behind the scheme", "List", []string{"Bearer "}, codes.Unauthenticated, "missing_token", `Bearer realm=`, ""},
-		{"two tokens", "List", []string{reader, reader}, codes.InvalidArgument, "invalid_request", `Bearer error="invalid_request"`, ""},
-		{"garbage", "List", []string{"Bearer x"}, codes.Unauthenticated, "token_invalid", `Bearer error="invalid_token"`, ""},
-		{"another audience", "List", []string{token(map[string]any{"aud": "x", "scope": both})}, codes.Unauthenticated, "token_invalid", `Bearer error="invalid_token"`, ""},
-		{"an ID token", "Watch", []string{"Bearer " + s.issuer.Sign("JWT", []byte(`{}`))}, codes.Unauthenticated, "token_invalid", `Bearer error="invalid_token"`, ""},
-		{"expired", "Watch", []string{token(map[string]any{"aud": audience, "iat": s.issuer.Now().Unix() - 900, "exp": s.issuer.Now().Unix() - 300})}, codes.Unauthenticated, "token_expired", `Bearer error="invalid_token"`, ""},
-		{"the scope of another method", "List", []string{login("2", 0, "notes:write")}, codes.PermissionDenied, "insufficient_scope", `scope="notes:read"`, "scope=notes:read"},
-		{"a stream without its scope", "Watch", []string{login("2", 0, "notes:write")}, codes.PermissionDenied, "insufficient_scope", `scope="notes:read"`, "scope=notes:read"},
+		{"no token behind the scheme", "List", []string{"Bearer "},
+			codes.Unauthenticated, "missing_token", `Bearer realm=`, ""},
+		{"two tokens", "List", []string{reader, reader},
+			codes.InvalidArgument, "invalid_request", `Bearer error="invalid_request"`, ""},
+		{"garbage", "List", []string{"Bearer x"},
+			codes.Unauthenticated, "token_invalid", `Bearer error="invalid_token"`, ""},
+		{"another audience", "List", []string{token(map[string]any{"aud": "x", "scope": both})},
+			codes.Unauthenticated, "token_invalid", `Bearer error="invalid_token"`, ""},
+		{"an ID token", "Watch", []string{"Bearer " + s.issuer.Sign("JWT", []byte(`{}`))},
+			codes.Unauthenticated, "token_invalid", `Bearer error="invalid_token"`, ""},
+		{"expired", "Watch", []string{token(map[string]any{"aud": audience, "iat": s.issuer.Now().Unix() - 900,
+			"exp": s.issuer.Now().Unix() - 300})},
+			codes.Unauthenticated, "token_expired", `Bearer error="invalid_token"`, ""},
+		{"the scope of another method", "List", []string{login("2", 0, "notes:write")},
+			codes.PermissionDenied, "insufficient_scope", `scope="notes:read"`, "scope=notes:read"},
+		{"a stream without its scope", "Watch", []string{login("2", 0, "notes:write")},
+			codes.PermissionDenied, "insufficient_scope", `scope="notes:read"`, "scope=notes:read"},
 		{"a strong and fresh login", "Delete", []string{login("2", time.Minute, both)}, codes.OK, "", "", ""},
-		{"a weak login", "Delete", []string{login("1", time.Minute, both)}, codes.Unauthenticated, "insufficient_user_authentication", `acr_values="2", max_age="300"`, "acr_values=2 max_age=300"},
-		{"an old login", "Delete", []string{login("2", time.Hour, both)}, codes.Unauthenticated, "insufficient_user_authentication", `acr_values="2", max_age="300"`, "acr_values=2 max_age=300"},
-		{"a strong login without the scope", "Delete", []string{login("2", 0, "notes:read")}, codes.PermissionDenied, "insufficient_scope", `scope="notes:write"`, "scope=notes:write"},
-		{"a client for itself", "Delete", []string{"Bearer " + s.issuer.ClientToken(map[string]any{"aud": audience, "scope": both})}, codes.PermissionDenied, "insufficient_scope", `error="insufficient_scope"`, ""},
-		{"one of the roles", "Purge", []string{token(map[string]any{"aud": audience, "sub": "alice", "roles": []string{"owner"}})}, codes.OK, "", "", ""},
-		{"another role", "Purge", []string{token(map[string]any{"aud": audience, "roles": []string{"Admin"}})}, codes.PermissionDenied, "insufficient_role", `Bearer error="insufficient_scope"`, ""},
+		{"a weak login", "Delete", []string{login("1", time.Minute, both)},
+			codes.Unauthenticated, "insufficient_user_authentication", `acr_values="2", max_age="300"`, "acr_values=2 max_age=300"},
+		{"an old login", "Delete", []string{login("2", time.Hour, both)},
+			codes.Unauthenticated, "insufficient_user_authentication", `acr_values="2", max_age="300"`, "acr_values=2 max_age=300"},
+		{"a strong login without the scope", "Delete", []string{login("2", 0, "notes:read")},
+			codes.PermissionDenied, "insufficient_scope", `scope="notes:write"`, "scope=notes:write"},
+		{"a client for itself", "Delete", []string{"Bearer " + s.issuer.ClientToken(map[string]any{"aud": audience, "scope": both})},
+			codes.PermissionDenied, "insufficient_scope", `error="insufficient_scope"`, ""},
+		{"one of the roles", "Purge", []string{token(map[string]any{"aud": audience, "sub": "alice", "roles": []string{"owner"}})},
+			codes.OK, "", "", ""},
+		{"another role", "Purge", []string{token(map[string]any{"aud": audience, "roles": []string{"Admin"}})},
+			codes.PermissionDenied, "insufficient_role", `Bearer error="insufficient_scope"`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			answer, trailer, err := s.call(c.method, c.tokens...)
@@ -315,7 +331,8 @@ func TestAMethodThatIsNamedNowhereNeedsAToken(t *testing.T) {
 		{grpcauth.Config{Public: []string{"/notes.v1.Notes/Lis"}}, codes.Unauthenticated},
 		{grpcauth.Config{Public: []string{"/notes.v1/*"}}, codes.Unauthenticated},
 		{grpcauth.Config{Public: []string{"/notes.v1.Notes/*"}}, codes.OK},
-		{grpcauth.Config{Public: []string{"/notes.v1.Notes/*"}, Methods: map[string]verifier.Requirement{"/notes.v1.Notes/List": {}}}, codes.Unauthenticated},
+		{grpcauth.Config{Public: []string{"/notes.v1.Notes/*"},
+			Methods: map[string]verifier.Requirement{"/notes.v1.Notes/List": {}}}, codes.Unauthenticated},
 	} {
 		auth, err := grpcauth.New(v, c.config)
 		if err != nil {
@@ -342,7 +359,8 @@ func TestMistakesOfAConfiguration(t *testing.T) {
 		}
 		return grpcauth.Config{Methods: methods}
 	}
-	for _, name := range []string{"", "/", "*", "List", "notes.v1.Notes/List", "/notes.v1.Notes", "/notes.v1.Notes/", "//List", "/notes.v1.Notes/L*", "/*/List", "/a/b/c", "/*"} {
+	for _, name := range []string{"", "/", "*", "List", "notes.v1.Notes/List", "/notes.v1.Notes", "/notes.v1.Notes/", "//List",
+		"/notes.v1.Notes/L*", "/*/List", "/a/b/c", "/*"} {
 		if _, err := grpcauth.New(v, need(name)); err == nil {
 			t.Errorf("Methods %q", name)
 		}
