@@ -150,6 +150,7 @@ type announcement struct {
 func (t *forTests) control(a *app, parts server.Parts, log *slog.Logger) (func(), error) {
 	c := t.controls
 	c.Issuer, c.Audience, c.Accounts, c.Grants = parts.Issuer.URL, parts.Issuer.URL, parts.Accounts, parts.Store
+	c.Status = parts.Status
 	if len(parts.Issuer.Audience) > 0 {
 		c.Audience = parts.Issuer.Audience[0]
 	}

@@ -28,7 +28,8 @@ const maxControl = 256 << 10
 //	POST /rotate                         the published successors sign now
 //	POST /revoke   {"kids": […]} | {"all": true} | {"session": sid} | {"user": sub}
 //
-// clock, rotate and revoke answer as GET / does.
+// clock, rotate and revoke answer as GET / does. What clock and revoke ended is in the status lists by
+// then, if the issuer has them.
 func (c *Controls) Handler(token string, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, answer func(*http.Request) (any, error)) {

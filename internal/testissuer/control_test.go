@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/signet-id/signet/internal/testissuer"
 	"github.com/signet-id/signet/keys/keystest"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/verifier"
 )
 
 const controlToken = "the token of this test, which nobody guesses"
@@ -27,10 +30,13 @@ type control struct {
 
 func newControl(t *testing.T) control {
 	t.Helper()
-	issuer, err := testissuer.Start(t.Context(), testissuer.Options{
-		Clock: testissuer.Standing(time.Now().Truncate(time.Second)), Make: keystest.Generator(),
-		Audience: "https://api.example.com",
-	}, nil)
+	return controlOf(t, testissuer.Options{Clock: testissuer.Standing(time.Now().Truncate(time.Second))})
+}
+
+func controlOf(t *testing.T, o testissuer.Options) control {
+	t.Helper()
+	o.Make, o.Audience = keystest.Generator(), "https://api.example.com"
+	issuer, err := testissuer.Start(t.Context(), o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,30 +177,38 @@ func TestControls(t *testing.T) {
 	}
 }
 
-func TestSessionsAreEnded(t *testing.T) {
-	c := newControl(t)
-	user, err := c.issuer.Accounts.Register(t.Context(), userstore.NewUser{Email: "ada@example.com",
+// signUp makes the account of login.
+func (c control) signUp() userstore.User {
+	c.t.Helper()
+	user, err := c.issuer.Accounts.Register(c.t.Context(), userstore.NewUser{Email: "ada@example.com",
 		Password: "correct horse battery staple"})
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	login := func() (access, refresh string) {
-		t.Helper()
-		resp, err := http.Post(c.issuer.URL+"/v1/login", "application/json",
-			strings.NewReader(`{"email":"ada@example.com","password":"correct horse battery staple"}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		var tokens struct {
-			Access  string `json:"access_token"`
-			Refresh string `json:"refresh_token"`
-		}
-		if err := json.NewDecoder(resp.Body).Decode(&tokens); err != nil || tokens.Refresh == "" {
-			t.Fatalf("%d %v", resp.StatusCode, err)
-		}
-		return tokens.Access, tokens.Refresh
+	return user
+}
+
+func (c control) login() (access, refresh string) {
+	c.t.Helper()
+	resp, err := http.Post(c.issuer.URL+"/v1/login", "application/json",
+		strings.NewReader(`{"email":"ada@example.com","password":"correct horse battery staple"}`))
+	if err != nil {
+		c.t.Fatal(err)
 	}
+	defer resp.Body.Close()
+	var tokens struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&tokens); err != nil || tokens.Refresh == "" {
+		c.t.Fatalf("%d %v", resp.StatusCode, err)
+	}
+	return tokens.Access, tokens.Refresh
+}
+
+func TestSessionsAreEnded(t *testing.T) {
+	c := newControl(t)
+	user := c.signUp()
 	refreshed := func(token string) int {
 		resp, err := http.Post(c.issuer.URL+"/v1/refresh", "application/json",
 			strings.NewReader(`{"refresh_token":"`+token+`"}`))
@@ -204,8 +218,8 @@ func TestSessionsAreEnded(t *testing.T) {
 		resp.Body.Close()
 		return resp.StatusCode
 	}
-	access, one := login()
-	_, two := login()
+	access, one := c.login()
+	_, two := c.login()
 	sid, _ := part(t, access, 1)["sid"].(string)
 	c.post("/revoke", `{"session":"`+sid+`"}`)
 	if a, b := refreshed(one), refreshed(two); a != http.StatusUnauthorized || b != http.StatusOK {
@@ -215,6 +229,47 @@ func TestSessionsAreEnded(t *testing.T) {
 	if got := refreshed(two); got != http.StatusUnauthorized {
 		t.Errorf("after the end of all: %d", got)
 	}
+}
+
+// The status lists know what a control ended at once, and what ended otherwise when the clock is moved.
+// The clock of this issuer runs by itself as well, as that of signet serve --test does.
+func TestStatusListsAreCurrent(t *testing.T) {
+	var ahead atomic.Int64
+	begun := time.Now()
+	c := controlOf(t, testissuer.Options{StatusLists: true, Clock: testissuer.Running(func() time.Time {
+		return begun.Add(time.Duration(ahead.Load()))
+	})})
+	const ttl = 15 * time.Second // of a list, for which verifiers do not ask again
+	user := c.signUp()
+	v, err := verifier.New(verifier.Config{Issuer: c.issuer.URL, Audience: []string{c.issuer.Audience},
+		Now: c.issuer.Clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := func(what, token string, want error) {
+		t.Helper()
+		if _, err := v.Verify(t.Context(), token); !errors.Is(err, want) {
+			t.Errorf("%s: %v, not %v", what, err, want)
+		}
+	}
+	one, _ := c.login()
+	two, _ := c.login()
+	is("one session", one, nil)
+	ahead.Add(int64(ttl))
+	c.post("/revoke", `{"session":"`+part(t, one, 1)["sid"].(string)+`"}`)
+	is("one session, ended", one, verifier.ErrRevoked)
+	is("the other session", two, nil)
+	ahead.Add(int64(ttl))
+	c.post("/revoke", `{"user":"`+user.ID+`"}`)
+	is("the other session, ended", two, verifier.ErrRevoked)
+
+	three, _ := c.login()
+	is("a third session", three, nil)
+	if _, err := c.issuer.Accounts.RevokeSessions(t.Context(), user.ID, ""); err != nil { // by no control
+		t.Fatal(err)
+	}
+	c.post("/clock", `{"advance":"15s"}`)
+	is("a third session, ended", three, verifier.ErrRevoked)
 }
 
 func TestMistakesOfATest(t *testing.T) {

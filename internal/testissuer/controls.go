@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
 )
 
-// Controls are what a test may do to an issuer. All fields are required; the methods may be called
-// from any goroutine.
+// Controls are what a test may do to an issuer. All fields but Status are required; the methods may be
+// called from any goroutine.
 type Controls struct {
 	Issuer   string // the issuer identifier
 	Audience string // of minted tokens
@@ -23,6 +24,7 @@ type Controls struct {
 	Grants   interface {
 		GrantBySession(ctx context.Context, sessionID string) (userstore.GrantView, error)
 	}
+	Status *issuer.StatusLists // nil: tokens name no status list
 }
 
 // InvalidError is a mistake of the test's. Code is stable; Reason is one sentence without its stop.
@@ -46,7 +48,8 @@ func (c *Controls) Start(ctx context.Context) error {
 // time.
 const mostStep = 24 * time.Hour
 
-// Advance moves the clock by d, back if d is negative, and does what is due with the keys by then.
+// Advance moves the clock by d, back if d is negative, and does what is due with the keys and the status
+// lists by then.
 // While it runs, the issuer may answer 503, as a real one does whose clock jumps.
 func (c *Controls) Advance(ctx context.Context, d time.Duration) error {
 	step := min(mostStep, c.Keys.Policy.Rotation/2)
@@ -57,9 +60,18 @@ func (c *Controls) Advance(ctx context.Context, d time.Duration) error {
 			return err
 		}
 		if d -= once; d == 0 {
-			return nil
+			return c.stepStatus(ctx)
 		}
 	}
+}
+
+// stepStatus lets the status lists see what has ended. A server looks each second of its own time; here
+// it is done at once, so that no test has to wait for it.
+func (c *Controls) stepStatus(ctx context.Context) error {
+	if c.Status == nil {
+		return nil
+	}
+	return c.Status.Step(ctx)
 }
 
 // Rotate makes the published successor of each key sign, as `signet keys rotate` does, and returns
@@ -124,7 +136,10 @@ func (c *Controls) EndSession(ctx context.Context, sid string) error {
 	if errors.Is(err, userstore.ErrNotFound) {
 		return unknown
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return c.stepStatus(ctx)
 }
 
 // EndSessions revokes all sessions of a user.
@@ -134,5 +149,8 @@ func (c *Controls) EndSessions(ctx context.Context, subject string) error {
 		return &InvalidError{Code: "unknown_user",
 			Reason: "there is no user with this sub; take the sub of a token from a login"}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return c.stepStatus(ctx)
 }

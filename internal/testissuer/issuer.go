@@ -37,6 +37,8 @@ type Options struct {
 	// port of 127.0.0.1.
 	URL        string
 	JWKSMaxAge time.Duration // keys.jwks_max_age; zero: 5 minutes
+
+	StatusLists bool // status_lists.enabled
 }
 
 // Issuer is a running test issuer, joined as `signet serve` is.
@@ -177,12 +179,15 @@ func (i *Issuer) compose(ctx context.Context, o Options) (http.Handler, error) {
 		},
 		Clients: &registration.Registry{}, API: endpoints,
 	}
+	if o.StatusLists {
+		parts.Status = &issuer.StatusLists{}
+	}
 	if err := server.Compose(parts); err != nil {
 		return nil, fmt.Errorf("compose the server: %w", err)
 	}
 	i.Controls = Controls{
 		Issuer: i.URL, Audience: o.Audience, Clock: o.Clock, Vault: vault, Keys: manager, Accounts: parts.Accounts,
-		Grants: db,
+		Grants: db, Status: parts.Status,
 	}
 	i.Clients = parts.Clients
 	if err := i.Controls.Start(ctx); err != nil {

@@ -116,6 +116,28 @@ func ExampleIssuer_Break() {
 	// true
 }
 
+// With status lists, the access token of a session that was revoked is refused before it expires.
+func ExampleStatusLists() {
+	issuer := issuertest.New(t, issuertest.StatusLists())
+	defer issuer.Close()
+	v, err := verifier.New(issuer.Config(issuertest.DefaultAudience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada := issuer.SignUp("ada")
+	raw := issuer.Login(ada).Access
+	_, err = v.Verify(t.Context(), raw)
+	fmt.Println(err)
+
+	issuer.EndSessions(ada)
+	issuer.Advance(15 * time.Second) // for so long a verifier uses the list that it has
+	_, err = v.Verify(t.Context(), raw)
+	fmt.Println(errors.Is(err, verifier.ErrRevoked))
+	// Output:
+	// <nil>
+	// true
+}
+
 // LoginToken makes tokens of users who logged in with more factors or fewer, lately or long ago.
 func ExampleIssuer_LoginToken() {
 	issuer := issuertest.New(t)

@@ -92,6 +92,47 @@ func TestSessionsOfRealLogins(t *testing.T) {
 	}
 }
 
+// With status lists a verifier learns of what has ended, as soon as the clock has moved by their ttl.
+func TestTokensOfEndedSessionsAreRefused(t *testing.T) {
+	issuer := issuertest.New(t, issuertest.StatusLists())
+	ada, bob := issuer.SignUp("ada"), issuer.SignUp("bob")
+	of, other, service := issuer.Login(ada).Access, issuer.Login(bob).Access, issuer.ServiceLogin(issuer.Service()).Access
+	verify := newVerifier(t, issuer)
+	issuer.Advance(time.Minute)
+	for name, token := range map[string]string{"ada": of, "bob": other, "a service": service} {
+		if _, err := verify(token); err != nil || claimsOf(t, token)["status"] == nil {
+			t.Errorf("before, %s: %v, %v", name, err, claimsOf(t, token))
+		}
+	}
+	issuer.EndSessions(ada)
+	if _, err := verify(of); err != nil {
+		t.Errorf("a list is good for 15 seconds: %v", err)
+	}
+	issuer.Advance(15 * time.Second)
+	if _, err := verify(of); !errors.Is(err, verifier.ErrRevoked) {
+		t.Errorf("after: %v", err)
+	}
+	for name, token := range map[string]string{"bob": other, "a service": service, "of a new login": issuer.Login(ada).Access} {
+		if _, err := verify(token); err != nil {
+			t.Errorf("after, %s: %v", name, err)
+		}
+	}
+	if _, err := verify(issuer.LoginToken("1", 0, nil)); err != nil {
+		t.Errorf("a token without a place: %v", err)
+	}
+}
+
+// A verifier that has no list yet refuses at once.
+func TestTheFirstListKnowsWhatHasEnded(t *testing.T) {
+	issuer := issuertest.New(t, issuertest.StatusLists())
+	ada := issuer.SignUp("ada")
+	token := issuer.Login(ada).Access
+	issuer.EndSessions(ada)
+	if _, err := newVerifier(t, issuer)(token); !errors.Is(err, verifier.ErrRevoked) {
+		t.Errorf("%v", err)
+	}
+}
+
 // hostile are recipes, none of whose tokens a verifier takes.
 var hostile = map[string]issuertest.Recipe{
 	"alg none":              {Algorithm: "none"},

@@ -7,8 +7,10 @@
 //	raw := issuer.Token(map[string]any{"scope": "notes:read"}) // of alice, for https://api.example.com
 //	issuer.Advance(time.Hour)                                  // now it has expired
 //
-// Tokens of real logins come from Login, those of a service of its own from ServiceLogin, and an app is logged in to through the real pages by the
-// HTTP client of Browser. In other languages, `signet serve --test` is the same.
+// Tokens of real logins come from Login, those of a service of its own from ServiceLogin, and an app is
+// logged in to through the real pages by the HTTP client of Browser. With the option StatusLists a test
+// sees that the token of a revoked session is refused. In other languages, `signet serve --test` is the
+// same.
 //
 // The private keys are those of every test everywhere. Nothing but a test may trust them.
 package issuertest
@@ -45,15 +47,31 @@ type Issuer struct {
 	app      *Client // of Login
 }
 
+// Option is how an issuer differs from one with the default configuration.
+type Option func(*testissuer.Options)
+
+// StatusLists turns token status lists on (draft-ietf-oauth-status-list), as status_lists.enabled does:
+// the access tokens of Login and ServiceLogin name a place in a list. Verifiers refuse those of a session
+// that has ended with verifier.ErrRevoked, at the latest once Advance has moved the clock by 15 seconds,
+// for which they may use a list that they have. Tokens that a test makes name a place only if its claims
+// do.
+func StatusLists() Option {
+	return func(o *testissuer.Options) { o.StatusLists = true }
+}
+
 // New starts an issuer, which stops when the test ends. Its clock stands still until Advance moves
 // it. It signs with RS256, and publishes keys for EdDSA and the successor of each key as well.
-func New(tb testing.TB) *Issuer {
+func New(tb testing.TB, options ...Option) *Issuer {
 	tb.Helper()
 	i := &Issuer{tb: tb, client: &http.Client{Transport: &http.Transport{}}}
-	var err error
-	i.signet, err = testissuer.Start(context.Background(), testissuer.Options{
+	settings := testissuer.Options{
 		Clock: testissuer.Standing(time.Now().Truncate(time.Second)), Make: keystest.Generator(), Audience: DefaultAudience,
-	}, i.around)
+	}
+	for _, set := range options {
+		set(&settings)
+	}
+	var err error
+	i.signet, err = testissuer.Start(context.Background(), settings, i.around)
 	if err != nil {
 		tb.Fatal(err)
 	}

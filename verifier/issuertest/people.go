@@ -137,8 +137,9 @@ func (i *Issuer) tokens(what string, c Client, form url.Values) Tokens {
 	return answer.Tokens
 }
 
-// EndSessions revokes all sessions of a user, as `signet users revoke-sessions` does. Verifiers do not
-// notice before the access tokens expire; refreshing is refused at once.
+// EndSessions revokes all sessions of a user, as `signet users revoke-sessions` does. Refreshing is
+// refused at once. Verifiers do not notice before the access tokens expire, unless the issuer has
+// StatusLists: then once the clock has moved by 15 seconds.
 func (i *Issuer) EndSessions(u User) {
 	i.tb.Helper()
 	i.must(i.signet.EndSessions(context.Background(), u.Subject))
