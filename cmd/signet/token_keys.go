@@ -6,7 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
+	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/inspect"
@@ -21,7 +21,7 @@ const maxJWKS = 1 << 20
 func (a *app) foreignKeys(ctx context.Context, in *inspect.Input, from string) error {
 	var text []byte
 	var err error
-	if u, parseErr := url.Parse(from); parseErr == nil && (u.Scheme == "http" || u.Scheme == "https") {
+	if scheme, _, ok := strings.Cut(strings.ToLower(from), "://"); ok && (scheme == "http" || scheme == "https") {
 		text, err = fetch(ctx, from)
 	} else {
 		text, err = a.readInput(from, maxJWKS)
@@ -72,8 +72,11 @@ func fetch(ctx context.Context, from string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		return nil, err
+	switch {
+	case err != nil: // its text would repeat the URL, and what stands in it
+		return nil, misusef("what --jwks names is no URL; name a file, or a URL that begins with https:// or http://")
+	case req.URL.User != nil:
+		return nil, misusef("the URL of --jwks holds a user name or a password; leave them out, or fetch the set and name its file")
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
