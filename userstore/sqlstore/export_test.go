@@ -154,3 +154,19 @@ var EventsSQL = func() map[string]stmt {
 // SQL and Args return the two parts of a statement.
 func (s stmt) SQL() string { return s.sql }
 func (s stmt) Args() []any { return s.args }
+
+// LongLog is how many pages SQLite's log has when a checkpoint lets writers wait.
+const LongLog = longLog
+
+// StopCheckpoints ends the checkpoints of a file.
+func StopCheckpoints(db *DB) {
+	c := db.engine.(*sqliteEngine).checkpoints
+	c.stop()
+	<-c.ended
+}
+
+// Checkpoint writes a file's log back, as it is done beside the requests.
+func Checkpoint(ctx context.Context, db *DB) (pages int, held bool) {
+	e := db.engine.(*sqliteEngine)
+	return e.checkpoints.checkpoint(ctx, e)
+}

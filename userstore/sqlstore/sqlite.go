@@ -39,6 +39,8 @@ type sqliteEngine struct {
 	wrote  atomic.Bool   // that happened within the last probeEvery
 	quiet  *time.Timer   // clears wrote; each write starts it again
 	acts   *acts         // nil: nothing is counted
+
+	checkpoints *checkpointer
 }
 
 // conns is a pool with its statements, each prepared once.
@@ -62,7 +64,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 		return nil, err
 	}
 	common := []string{waitBusy, "journal_mode(WAL)", "synchronous(FULL)",
-		"foreign_keys(ON)", "trusted_schema(OFF)", "journal_size_limit(67108864)"}
+		"foreign_keys(ON)", "trusted_schema(OFF)", "journal_size_limit(67108864)", "wal_autocheckpoint(0)"}
 	writer, err := sql.Open("sqlite", address(path, url.Values{"_pragma": common, "_txlock": {"immediate"}}))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -77,6 +79,9 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 	writer.SetMaxOpenConns(1)
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
+	if e.checkpoints, err = newCheckpointer(path, common, e); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	if err := e.checkWritable(ctx); err != nil {
 		e.close()
 		return nil, err
@@ -130,6 +135,7 @@ func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) erro
 		return 0, err
 	}
 	defer e.endTurn()
+	defer e.checkpoints.note()
 	prepared, err := e.writer.statement(ctx, s.sql)
 	if err != nil {
 		return 0, err
@@ -246,6 +252,7 @@ func (e *sqliteEngine) begin(ctx context.Context, prepare func() ([]*sql.Stmt, e
 	if err != nil {
 		return err
 	}
+	defer e.checkpoints.note()
 	defer tx.Rollback()
 	if err := fn(tx, prepared); err != nil {
 		return err
@@ -266,6 +273,7 @@ func (e *sqliteEngine) migrate(ctx context.Context) error {
 				return err
 			}
 			defer e.endTurn()
+			defer e.checkpoints.note()
 			return migrate(ctx, goose.DialectSQLite3, e.writer.DB, files)
 		}()
 		if err == nil || try == retries || !pause(ctx, try) {
@@ -275,6 +283,7 @@ func (e *sqliteEngine) migrate(ctx context.Context) error {
 }
 
 func (e *sqliteEngine) close() {
+	e.checkpoints.close()
 	// The writer closes last: it writes the log back into the file.
 	_ = e.reader.Close()
 	_ = e.writer.Close()
