@@ -19,14 +19,16 @@ type remover = func(ctx context.Context, now time.Time, limit int) (removed int,
 //
 // A row has expired only if it has expired by both clocks, the database's and this replica's: a
 // clock that runs ahead must not delete live rows.
-func sweep(ctx context.Context, db userstore.Store, ready func() error, retention time.Duration, log *slog.Logger) {
+func sweep(
+	ctx context.Context, db userstore.Store, p pace, ready func() error, retention time.Duration, log *slog.Logger,
+) {
 	now := earlierOf(db.Now, time.Now)
 	if err := tendEvents(ctx, db, now); err != nil && ctx.Err() == nil {
 		log.Warn("the audit log has no table for the months to come; the next round tries again", "error", err)
 	}
 	for pause(ctx, 5*time.Minute) {
 		if ready() == nil {
-			sweepAll(ctx, db, now, retention, log)
+			sweepAll(ctx, db, p, now, retention, log)
 		}
 	}
 }
@@ -40,31 +42,45 @@ func tendEvents(ctx context.Context, db userstore.Store, now clock) error {
 	return err
 }
 
-const (
-	// A batch grows or shrinks until it takes about batchTakes: a request hardly waits longer for
-	// the store than that. A store that is busy slows the sweeper down, but only so far that it
-	// still removes more than a busy store takes in.
-	batchTakes            = 8 * time.Millisecond
-	firstBatch            = 100
-	leastBatch, mostBatch = 50, 2000
-	// A pause is restFactor times as long as the batch before it, so that however much there is to
-	// remove, most of the store's time is left to requests; and longestRest at most.
-	restFactor  = 4
-	longestRest = 100 * time.Millisecond
+// pace is how much of a store's time the sweeper takes.
+type pace struct {
+	// A batch grows or shrinks until it takes about so long: a request hardly waits longer for the
+	// store than that. A store that is busy slows the sweeper down, but only so far that it still
+	// removes more than a busy store takes in.
+	batchTakes         time.Duration
+	first, least, most int // how many rows a batch removes at most
+	// A pause is rest times as long as the batch before it, so that however much there is to remove,
+	// most of the store's time is left to requests; and longestRest at most.
+	rest time.Duration
+}
+
+const longestRest = 100 * time.Millisecond
+
+var (
+	besideWriters = pace{batchTakes: 8 * time.Millisecond, first: 100, least: 50, most: 2000, rest: 4}
+	// Of SQLite's writes one runs at a time: each request that comes meanwhile waits for the batch.
+	oneWriter = pace{batchTakes: time.Millisecond, first: 10, least: 10, most: 2000, rest: 20}
 )
+
+func paceOf(engine string) pace {
+	if engine == "sqlite" {
+		return oneWriter
+	}
+	return besideWriters
+}
 
 // expiring is a kind of rows that expire.
 type expiring struct {
 	name    string
 	remove  remover
-	batch   int // how many rows the next batch removes at most
+	batch   int // how many rows the next batch removes at most; 0 before the first one
 	removed int
 	done    bool // a batch found fewer rows than it could have removed, or failed
 }
 
 // allKinds returns every kind of rows that expire.
 func allKinds(db userstore.Store, retention time.Duration, log *slog.Logger) []*expiring {
-	kinds := []*expiring{
+	return []*expiring{
 		{name: "grants", remove: db.RemoveExpired},
 		{name: "attempts", remove: db.RemoveExpiredAttempts},
 		{name: "events", remove: removeOldEvents(db, retention)},
@@ -76,17 +92,15 @@ func allKinds(db userstore.Store, retention time.Duration, log *slog.Logger) []*
 		{name: "registration_tokens", remove: db.RemoveRegistrationTokens},
 		{name: "status_places", remove: db.RemovePlaces},
 	}
-	for _, k := range kinds {
-		k.batch = firstBatch
-	}
-	return kinds
 }
 
 // sweepAll removes what has expired of every kind, a batch of each in turn, so that no kind waits
 // for another one of which there is much.
-func sweepAll(ctx context.Context, db userstore.Store, now clock, retention time.Duration, log *slog.Logger) {
+func sweepAll(
+	ctx context.Context, db userstore.Store, p pace, now clock, retention time.Duration, log *slog.Logger,
+) {
 	kinds := allKinds(db, retention, log)
-	err := sweepKinds(ctx, now, kinds...)
+	err := p.sweepKinds(ctx, now, kinds...)
 	var counts []any
 	found := false
 	for _, k := range kinds {
@@ -136,16 +150,9 @@ func removeUnusedClients(db userstore.Store, log *slog.Logger) remover {
 	}
 }
 
-// sweepOnce removes the rows of one kind. The first batch is of so many rows.
-func sweepOnce(ctx context.Context, remove remover, now clock, batch int) (removed int, err error) {
-	k := expiring{remove: remove, batch: batch}
-	err = sweepKinds(ctx, now, &k)
-	return k.removed, err
-}
-
 // sweepKinds removes rows in small batches with pauses in between until there are none, or ctx
 // ends. A kind whose rows cannot be removed does not keep the others from being removed.
-func sweepKinds(ctx context.Context, now clock, kinds ...*expiring) error {
+func (p pace) sweepKinds(ctx context.Context, now clock, kinds ...*expiring) error {
 	var errs []error
 	for left := true; left; {
 		left = false
@@ -153,14 +160,14 @@ func sweepKinds(ctx context.Context, now clock, kinds ...*expiring) error {
 			if k.done {
 				continue
 			}
-			took, err := k.removeBatch(ctx, now)
+			took, err := p.removeBatch(ctx, now, k)
 			if err != nil {
 				k.done = true
 				errs = append(errs, err)
 				continue
 			}
 			left = left || !k.done
-			if !k.done && !pause(ctx, min(restFactor*max(took, time.Millisecond), longestRest)) {
+			if !k.done && !pause(ctx, min(p.rest*max(took, time.Millisecond), longestRest)) {
 				return errors.Join(errs...)
 			}
 		}
@@ -169,10 +176,13 @@ func sweepKinds(ctx context.Context, now clock, kinds ...*expiring) error {
 }
 
 // removeBatch removes one batch, and makes the next one smaller or larger by how long that took.
-func (k *expiring) removeBatch(ctx context.Context, now clock) (took time.Duration, err error) {
+func (p pace) removeBatch(ctx context.Context, now clock, k *expiring) (took time.Duration, err error) {
 	at, err := now(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if k.batch == 0 {
+		k.batch = p.first
 	}
 	begin := time.Now()
 	n, err := k.remove(ctx, at, k.batch)
@@ -180,10 +190,10 @@ func (k *expiring) removeBatch(ctx context.Context, now clock) (took time.Durati
 	k.removed += n
 	k.done = n < k.batch
 	switch {
-	case took > batchTakes:
-		k.batch = max(k.batch/2, min(k.batch, leastBatch))
-	case took < batchTakes/2:
-		k.batch = min(k.batch*3/2+1, mostBatch)
+	case took > p.batchTakes:
+		k.batch = max(k.batch/2, min(k.batch, p.least))
+	case took < p.batchTakes/2:
+		k.batch = min(k.batch*3/2+1, p.most)
 	}
 	return took, err
 }

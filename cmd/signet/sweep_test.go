@@ -67,12 +67,19 @@ func (s sweeping) TendEventMonths(_ context.Context, _, before time.Time) (time.
 
 func (s sweeping) UnusedClients(context.Context, time.Time, int) ([]string, error) { return nil, nil }
 
+// sweepOnce removes the rows of one kind. The first batch is of so many rows.
+func sweepOnce(ctx context.Context, remove remover, now clock, batch int) (removed int, err error) {
+	k := expiring{remove: remove, batch: batch}
+	err = besideWriters.sweepKinds(ctx, now, &k)
+	return k.removed, err
+}
+
 // A round of the sweeper calls each method of the store that removes rows by their time, so that no
 // table grows for ever.
 func TestARoundSweepsEveryKindOfRow(t *testing.T) {
 	s := sweeping{calls: map[string]int{}}
 	now := func(context.Context) (time.Time, error) { return time.Now(), nil }
-	sweepAll(t.Context(), s, now, time.Hour, slog.New(slog.DiscardHandler))
+	sweepAll(t.Context(), s, besideWriters, now, time.Hour, slog.New(slog.DiscardHandler))
 	store := reflect.TypeFor[userstore.Store]()
 	remove := reflect.TypeFor[func(context.Context, time.Time, int) (int, error)]()
 	found := 0
@@ -109,7 +116,7 @@ func TestSpentHandlesAndTrustedBrowsersAreSwept(t *testing.T) {
 			}
 		}
 		var log bytes.Buffer
-		sweepAll(ctx, db, func(context.Context) (time.Time, error) { return now, nil }, time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
+		sweepAll(ctx, db, paceOf(db.Engine()), func(context.Context) (time.Time, error) { return now, nil }, time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
 		if !strings.Contains(log.String(), "spent_handles_and_trusted_browsers=2") {
 			t.Errorf("log: %s", log.String())
 		}

@@ -207,6 +207,5 @@ func (db *DB) RemoveEvents(ctx context.Context, before time.Time, limit int) (in
 	if limit < 1 {
 		return 0, fmt.Errorf("%w: at most %d events", userstore.ErrInvalid, limit)
 	}
-	n, err := db.as("RemoveEvents").write(ctx, true, bind(removeEvents, micros(before), int64(limit)))
-	return int(n), err
+	return db.as("RemoveEvents").removal(ctx, removeEvents, micros(before))(limit)
 }

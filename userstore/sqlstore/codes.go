@@ -429,20 +429,13 @@ const (
 const replayKnown = time.Hour
 
 func (db *DB) RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error) {
-	total := 0
+	as, at := db.as("RemoveExpiredCodes"), micros(now)
 	var none userstore.GrantID
-	for _, s := range []stmt{
-		bind(removeCodes, micros(now), none[:], micros(now.Add(-replayKnown))),
-		bind(removeSessions, micros(now)),
-		bind(removeAssertions, micros(now)),
-		bind(removeDPoPProofs, micros(now)),
-		bind(removePushed, micros(now)),
-		bind(removeDevices, micros(now)),
-	} {
-		n, err := db.as("RemoveExpiredCodes").removeFrom(ctx, s.sql, limit, s.args...)
-		if total += n; err != nil {
-			return total, err
-		}
-	}
-	return total, nil
+	return removeAll(limit,
+		as.removalFrom(ctx, removeCodes, at, none[:], micros(now.Add(-replayKnown))),
+		as.removalFrom(ctx, removeSessions, at),
+		as.removalFrom(ctx, removeAssertions, at),
+		as.removalFrom(ctx, removeDPoPProofs, at),
+		as.removalFrom(ctx, removePushed, at),
+		as.removalFrom(ctx, removeDevices, at))
 }

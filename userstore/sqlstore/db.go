@@ -83,9 +83,15 @@ type stmt struct {
 	args  []any
 	vital bool // does not queue behind requests: see spareConns
 	entry bool // adds an entry to the audit log
+	// expired: the statement removes what has expired. A loss of power may bring that back, and the next
+	// sweep removes it again.
+	expired bool
 }
 
 func bind(sql string, args ...any) stmt { return stmt{sql: sql, args: args} }
+
+// expired binds a statement that removes what has expired.
+func expired(sql string, args ...any) stmt { return stmt{sql: sql, args: args, expired: true} }
 
 // vital binds a short statement that the server's readiness depends on.
 func vital(sql string) stmt { return stmt{sql: sql, vital: true} }

@@ -6,6 +6,30 @@ import (
 	"sync/atomic"
 )
 
+// removeAll runs removals one after another until all together have removed limit rows.
+func removeAll(limit int, removals ...func(limit int) (int, error)) (removed int, err error) {
+	for _, remove := range removals {
+		n, err := remove(limit - removed)
+		if removed += n; err != nil || removed == limit {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+// removal deletes by a statement whose last argument is how many rows it deletes at most.
+func (db named) removal(ctx context.Context, sql string, args ...any) func(limit int) (int, error) {
+	return func(limit int) (int, error) {
+		n, err := db.write(ctx, true, expired(sql, append(args[:len(args):len(args)], int64(limit))...))
+		return int(n), err
+	}
+}
+
+// removalFrom deletes by removeFrom.
+func (db named) removalFrom(ctx context.Context, sql string, args ...any) func(limit int) (int, error) {
+	return func(limit int) (int, error) { return db.removeFrom(ctx, sql, limit, args...) }
+}
+
 // removeFrom deletes at most limit rows that have expired, those first that expired first. The
 // statement returns when each row expired. Its first argument is the time from which it looks for
 // them, its last one how many it deletes, and args stand between them.
@@ -22,7 +46,7 @@ func (db named) removeFrom(ctx context.Context, sql string, limit int, args ...a
 		if from == 0 {
 			begin = math.MinInt64
 		}
-		n, last, err := db.removeBatch(ctx, bind(sql, append(append([]any{begin}, args...), int64(limit-removed))...))
+		n, last, err := db.removeBatch(ctx, expired(sql, append(append([]any{begin}, args...), int64(limit-removed))...))
 		removed += n
 		if err != nil {
 			return removed, err

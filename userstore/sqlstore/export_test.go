@@ -92,7 +92,7 @@ func SQLiteSettings(ctx context.Context, db *DB) (string, error) {
 	for _, c := range []struct {
 		name string
 		db   *sql.DB
-	}{{"writer", e.writer.DB}, {"reader", e.reader.DB}} {
+	}{{"writer", e.writer.DB}, {"sweeper", e.sweeper.DB}, {"reader", e.reader.DB}} {
 		b.WriteString(c.name + ":")
 		for _, pragma := range []string{"journal_mode", "synchronous", "foreign_keys", "busy_timeout", "query_only"} {
 			var value string

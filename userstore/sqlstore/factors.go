@@ -422,12 +422,10 @@ const removeHandles = `DELETE FROM spent_handles WHERE id IN
 	(SELECT h.id FROM spent_handles h WHERE h.ends_at <= $1 ORDER BY h.ends_at LIMIT $2)`
 
 func (db *DB) RemoveSpentHandles(ctx context.Context, now time.Time, limit int) (int, error) {
-	total := 0
+	as := db.as("RemoveSpentHandles")
+	var all []func(int) (int, error)
 	for _, sql := range append([]string{removeHandles, removeTrusted}, removeRetired...) {
-		n, err := db.as("RemoveSpentHandles").write(ctx, true, bind(sql, micros(now), int64(limit)))
-		if total += int(n); err != nil {
-			return total, err
-		}
+		all = append(all, as.removal(ctx, sql, micros(now)))
 	}
-	return total, nil
+	return removeAll(limit, all...)
 }

@@ -315,16 +315,9 @@ const (
 const requestsCount = 24 * time.Hour
 
 func (db *DB) RemoveExpiredTokens(ctx context.Context, now time.Time, limit int) (int, error) {
-	total := 0
-	for _, s := range []stmt{
-		bind(removeTokens, micros(now), int64(limit)),
-		bind(removeRequests, micros(now), micros(now.Add(-requestsCount)), int64(limit)),
-		bind(removeSignups, micros(now), int64(limit)),
-	} {
-		n, err := db.as("RemoveExpiredTokens").write(ctx, true, s)
-		if total += int(n); err != nil {
-			return total, err
-		}
-	}
-	return total, nil
+	as := db.as("RemoveExpiredTokens")
+	return removeAll(limit,
+		as.removal(ctx, removeTokens, micros(now)),
+		as.removal(ctx, removeRequests, micros(now), micros(now.Add(-requestsCount))),
+		as.removal(ctx, removeSignups, micros(now)))
 }

@@ -160,8 +160,6 @@ func (db *DB) DeleteUnusedClient(ctx context.Context, id string, now time.Time, 
 }
 
 func (db *DB) RemoveRegistrationTokens(ctx context.Context, now time.Time, limit int) (int, error) {
-	n, err := db.as("RemoveRegistrationTokens").write(ctx, true, bind(`DELETE FROM registration_tokens WHERE id IN
-		(SELECT r.id FROM registration_tokens r WHERE r.expires_at <= $1 ORDER BY r.expires_at LIMIT $2)`,
-		micros(now), int64(limit)))
-	return int(n), err
+	return db.as("RemoveRegistrationTokens").removal(ctx, `DELETE FROM registration_tokens WHERE id IN
+		(SELECT r.id FROM registration_tokens r WHERE r.expires_at <= $1 ORDER BY r.expires_at LIMIT $2)`, micros(now))(limit)
 }

@@ -33,12 +33,15 @@ var waitBusy = fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())
 type sqliteEngine struct {
 	path   string
 	writer conns
-	reader conns
-	turn   chan struct{} // held by the writer; waiters are served in order
-	writes atomic.Int64  // how often rows were changed and committed
-	wrote  atomic.Bool   // that happened within the last probeEvery
-	quiet  *time.Timer   // clears wrote; each write starts it again
-	acts   *acts         // nil: nothing is counted
+	// sweeper has the turns that writer has, too, for what removes expired rows. It does not sync the log:
+	// the next commit of writer does. That keeps a request from waiting for the sync of a batch.
+	sweeper conns
+	reader  conns
+	turn    chan struct{} // held by the writer; waiters are served in order
+	writes  atomic.Int64  // how often rows were changed and committed
+	wrote   atomic.Bool   // that happened within the last probeEvery
+	quiet   *time.Timer   // clears wrote; each write starts it again
+	acts    *acts         // nil: nothing is counted
 
 	checkpoints *checkpointer
 }
@@ -69,14 +72,19 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	sweeper, err := sql.Open("sqlite", address(path, url.Values{"_pragma": append(common, "synchronous(NORMAL)")}))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	reader, err := sql.Open("sqlite", address(path, url.Values{"_pragma": append(common, "query_only(ON)")}))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	e := &sqliteEngine{path: path, turn: make(chan struct{}, 1)}
 	e.quiet = time.AfterFunc(probeEvery, func() { e.wrote.Store(false) })
-	e.writer.DB, e.reader.DB = writer, reader
+	e.writer.DB, e.sweeper.DB, e.reader.DB = writer, sweeper, reader
 	writer.SetMaxOpenConns(1)
+	sweeper.SetMaxOpenConns(1)
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
 	if e.checkpoints, err = newCheckpointer(path, common, e); err != nil {
@@ -136,7 +144,11 @@ func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) erro
 	}
 	defer e.endTurn()
 	defer e.checkpoints.note()
-	prepared, err := e.writer.statement(ctx, s.sql)
+	writer := &e.writer
+	if s.expired {
+		writer = &e.sweeper
+	}
+	prepared, err := writer.statement(ctx, s.sql)
 	if err != nil {
 		return 0, err
 	}
@@ -286,5 +298,6 @@ func (e *sqliteEngine) close() {
 	e.checkpoints.close()
 	// The writer closes last: it writes the log back into the file.
 	_ = e.reader.Close()
+	_ = e.sweeper.Close()
 	_ = e.writer.Close()
 }

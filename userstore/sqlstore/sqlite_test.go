@@ -357,6 +357,7 @@ func TestSQLiteIsSetUpToBeDurable(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "writer: journal_mode=wal synchronous=2 foreign_keys=1 busy_timeout=1000 query_only=0\n" +
+		"sweeper: journal_mode=wal synchronous=1 foreign_keys=1 busy_timeout=1000 query_only=0\n" +
 		"reader: journal_mode=wal synchronous=2 foreign_keys=1 busy_timeout=1000 query_only=1\n"
 	if settings != want {
 		t.Errorf("got %s", settings)

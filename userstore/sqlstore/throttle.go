@@ -235,12 +235,6 @@ var (
 )
 
 func (db *DB) RemoveExpiredAttempts(ctx context.Context, now time.Time, limit int) (int, error) {
-	total := 0
-	for _, sql := range []string{removeAttempts, removeNetworks} {
-		n, err := db.as("RemoveExpiredAttempts").removeFrom(ctx, sql, limit, micros(now))
-		if total += n; err != nil {
-			return total, err
-		}
-	}
-	return total, nil
+	as := db.as("RemoveExpiredAttempts")
+	return removeAll(limit, as.removalFrom(ctx, removeAttempts, micros(now)), as.removalFrom(ctx, removeNetworks, micros(now)))
 }
