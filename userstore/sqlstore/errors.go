@@ -96,7 +96,7 @@ const (
 
 // retryable classifies an error of the driver, before wrap changes it.
 func retryable(err error) retry {
-	if errors.Is(err, errPooler) { // the connection was not used
+	if errors.Is(err, errPooler) || errors.Is(err, errAbandoned) { // the connection was not used; rolled back
 		return safely
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -169,4 +170,39 @@ func StopCheckpoints(db *DB) {
 func Checkpoint(ctx context.Context, db *DB) (pages int, held bool) {
 	e := db.engine.(*sqliteEngine)
 	return e.checkpoints.checkpoint(ctx, e)
+}
+
+// HoldTurn keeps everything from writing until it is released.
+func HoldTurn(t testing.TB, db *DB) (release func()) {
+	e := db.engine.(*sqliteEngine)
+	if err := e.waitTurn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return e.endTurn
+}
+
+// Queued returns how many calls wait to write together.
+func Queued(db *DB) int {
+	g := &db.engine.(*sqliteEngine).group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting)
+}
+
+// Batch runs statements as a method of the store does that writes them together.
+func Batch(ctx context.Context, db *DB, statements ...string) error {
+	var s []stmt
+	for _, text := range statements {
+		s = append(s, bind(text))
+	}
+	_, err := db.as("Batch").batch(ctx, true, s...)
+	return err
+}
+
+// Transact runs a statement in a transaction of its own.
+func Transact(ctx context.Context, db *DB, statement string) error {
+	return db.engine.transact(ctx, func(run exec) error {
+		_, err := run(bind(statement))
+		return err
+	})
 }

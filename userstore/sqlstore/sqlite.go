@@ -38,6 +38,7 @@ type sqliteEngine struct {
 	sweeper conns
 	reader  conns
 	turn    chan struct{} // held by the writer; waiters are served in order
+	group   group         // of writes that wait for a turn together
 	writes  atomic.Int64  // how often rows were changed and committed
 	wrote   atomic.Bool   // that happened within the last probeEvery
 	quiet   *time.Timer   // clears wrote; each write starts it again
@@ -113,6 +114,8 @@ func (c *conns) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
+var errNoTurn = fmt.Errorf("no turn to write within %s", turnLimit)
+
 // waitTurn waits for the right to write. database/sql would give its connection to any one of the
 // waiting calls, not to the first.
 func (e *sqliteEngine) waitTurn(ctx context.Context) error {
@@ -124,7 +127,7 @@ func (e *sqliteEngine) waitTurn(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", userstore.ErrUnavailable, ctx.Err())
 	case <-timer.C:
-		return fmt.Errorf("%w: no turn to write within %s", userstore.ErrUnavailable, turnLimit)
+		return fmt.Errorf("%w: %w", userstore.ErrUnavailable, errNoTurn)
 	}
 }
 
@@ -139,16 +142,25 @@ func (e *sqliteEngine) read(ctx context.Context, s stmt, row func(scanner) error
 }
 
 func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) error) (int64, error) {
+	if s.expired {
+		return e.sweep(ctx, s, row)
+	}
+	counts, err := e.do(ctx, []stmt{s}, row)
+	if err != nil {
+		return 0, err
+	}
+	e.noteWrite(counts[0], nil)
+	return counts[0], nil
+}
+
+// sweep removes expired rows, in a commit of its own that does not sync the log.
+func (e *sqliteEngine) sweep(ctx context.Context, s stmt, row func(scanner) error) (int64, error) {
 	if err := e.waitTurn(ctx); err != nil {
 		return 0, err
 	}
 	defer e.endTurn()
 	defer e.checkpoints.note()
-	writer := &e.writer
-	if s.expired {
-		writer = &e.sweeper
-	}
-	prepared, err := writer.statement(ctx, s.sql)
+	prepared, err := e.sweeper.statement(ctx, s.sql)
 	if err != nil {
 		return 0, err
 	}
@@ -184,25 +196,7 @@ func query(ctx context.Context, s *sql.Stmt, args []any, row func(scanner) error
 }
 
 func (e *sqliteEngine) batch(ctx context.Context, s []stmt) ([]int64, error) {
-	counts := make([]int64, len(s))
-	err := e.begin(ctx, func() ([]*sql.Stmt, error) { // before the transaction takes the one connection
-		prepared := make([]*sql.Stmt, len(s))
-		for i := range s {
-			var err error
-			if prepared[i], err = e.writer.statement(ctx, s[i].sql); err != nil {
-				return nil, err
-			}
-		}
-		return prepared, nil
-	}, func(tx *sql.Tx, prepared []*sql.Stmt) error {
-		for i := range s {
-			var err error
-			if counts[i], err = count(tx.StmtContext(ctx, prepared[i]).ExecContext(ctx, s[i].args...)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	counts, err := e.do(ctx, s, nil)
 	var all int64
 	for _, n := range counts {
 		all += n
@@ -221,7 +215,7 @@ func count(result sql.Result, err error) (int64, error) {
 
 func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error {
 	var t transaction
-	err := e.begin(ctx, nil, func(tx *sql.Tx, _ []*sql.Stmt) error {
+	err := e.alone(ctx, func(tx *sql.Tx) error {
 		// The one connection belongs to the transaction: what it prepares ends with it.
 		prepared := map[string]*sql.Stmt{}
 		return fn(t.watching(func(s ...stmt) ([]int64, error) {
@@ -247,26 +241,25 @@ func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error 
 	return err
 }
 
-// begin runs fn in a transaction that has the right to write from its start.
-func (e *sqliteEngine) begin(ctx context.Context, prepare func() ([]*sql.Stmt, error), fn func(*sql.Tx, []*sql.Stmt) error) error {
+// alone runs fn in a transaction that no other call shares.
+func (e *sqliteEngine) alone(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err := e.waitTurn(ctx); err != nil {
 		return err
 	}
 	defer e.endTurn()
-	var prepared []*sql.Stmt
-	if prepare != nil {
-		var err error
-		if prepared, err = prepare(); err != nil {
-			return err
-		}
-	}
+	defer e.checkpoints.note()
+	return e.inTransaction(ctx, fn)
+}
+
+// inTransaction runs fn in a transaction that has the right to write from its start. The call has the
+// turn.
+func (e *sqliteEngine) inTransaction(ctx context.Context, fn func(*sql.Tx) error) error {
 	tx, err := e.writer.BeginTx(ctx, nil) // BEGIN IMMEDIATE
 	if err != nil {
 		return err
 	}
-	defer e.checkpoints.note()
 	defer tx.Rollback()
-	if err := fn(tx, prepared); err != nil {
+	if err := fn(tx); err != nil {
 		return err
 	}
 	return tx.Commit()
