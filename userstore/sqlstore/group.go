@@ -138,13 +138,13 @@ func (e *sqliteEngine) await(ctx context.Context, j *job, leads bool) error {
 	}
 	jobs := e.group.take()
 	defer func() {
+		e.checkpoints.note()
 		e.endTurn()
 		e.group.next()
 		for _, j := range jobs {
 			close(j.done)
 		}
 	}()
-	e.checkpoints.note()
 	if len(jobs) == 1 {
 		e.runAlone(ctx, j)
 	} else {
