@@ -6,11 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// removeAll runs removals one after another until all together have removed limit rows.
+// removeAll runs removals one after another, each of which removes at most limit rows.
 func removeAll(limit int, removals ...func(limit int) (int, error)) (removed int, err error) {
 	for _, remove := range removals {
-		n, err := remove(limit - removed)
-		if removed += n; err != nil || removed == limit {
+		n, err := remove(limit)
+		if removed += n; err != nil {
 			return removed, err
 		}
 	}
