@@ -59,7 +59,7 @@ const longestRest = 100 * time.Millisecond
 var (
 	besideWriters = pace{batchTakes: 8 * time.Millisecond, first: 100, least: 50, most: 2000, rest: 4}
 	// Of SQLite's writes one runs at a time: each request that comes meanwhile waits for the batch.
-	oneWriter = pace{batchTakes: time.Millisecond, first: 10, least: 10, most: 2000, rest: 20}
+	oneWriter = pace{batchTakes: time.Millisecond, first: 10, least: 10, most: 2000, rest: 40}
 )
 
 func paceOf(engine string) pace {

@@ -12,7 +12,7 @@ const (
 	// pages or more that were new.
 	longRest  = time.Second
 	shortRest = 50 * time.Millisecond
-	busyLog   = 250 // pages, 1 MB
+	busyLog   = 50 // pages
 	// longLog is how many pages the log has when writers wait until all of it was written back: only then
 	// does SQLite begin the log anew, instead of making it longer.
 	longLog = 4000
