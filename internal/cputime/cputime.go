@@ -15,14 +15,15 @@ import (
 func Loop(b *testing.B, fn func()) {
 	b.Helper()
 	b.ReportAllocs()
-	before := spent(b)
+	before := Spent(b)
 	for b.Loop() {
 		fn()
 	}
-	b.ReportMetric(float64((spent(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
+	b.ReportMetric(float64((Spent(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
 }
 
-func spent(b *testing.B) time.Duration {
+// Spent returns what the cores have spent on this process so far.
+func Spent(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
