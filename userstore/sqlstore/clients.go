@@ -21,6 +21,7 @@ type clientRow struct {
 	c                                       userstore.Client
 	grantTypes, scopes, resources, metadata string
 	disabled, created, updated, unused      int64
+	decoded                                 storedMetadata
 }
 
 func (r *clientRow) dest() []any {
@@ -48,11 +49,11 @@ func (r *clientRow) client() (c userstore.Client, err error) {
 		}
 	}
 	if r.metadata != "{}" {
-		var m storedMetadata
-		if err := json.Unmarshal([]byte(r.metadata), &m); err != nil {
+		r.decoded = storedMetadata{}
+		if err := json.Unmarshal([]byte(r.metadata), &r.decoded); err != nil {
 			return c, fmt.Errorf("the stored metadata of a client is damaged: %w", err)
 		}
-		c.ClientMetadata, c.DocumentAt = m.ClientMetadata, instant(m.DocumentAt)
+		c.ClientMetadata, c.DocumentAt = r.decoded.ClientMetadata, instant(r.decoded.DocumentAt)
 	}
 	c.DisabledAt, c.CreatedAt, c.UpdatedAt, c.UnusedUntil = instant(r.disabled), instant(r.created), instant(r.updated), instant(r.unused)
 	return c, nil

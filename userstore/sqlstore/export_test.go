@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
@@ -115,6 +117,9 @@ func Exec(ctx context.Context, db *DB, statement string) error {
 	_, err := db.engine.write(ctx, bind(statement), nil)
 	return err
 }
+
+// PlainScan scans the row that rows is at, as the store does.
+func PlainScan(rows pgx.Rows, dest ...any) error { return (&plainRows{rows}).Scan(dest...) }
 
 // SQLitePlan returns SQLite's query plan for a statement.
 func SQLitePlan(ctx context.Context, db *DB, statement string, args ...any) (string, error) {

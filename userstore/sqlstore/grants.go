@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -286,20 +287,43 @@ func (db *DB) GrantBySession(ctx context.Context, sessionID string) (userstore.G
 	return db.as("GrantBySession").view(ctx, bind(viewBySession, sessionID))
 }
 
-func (db named) view(ctx context.Context, s stmt) (v userstore.GrantView, err error) {
-	err = db.one(ctx, s, func(row scanner) error {
-		var gr grantRow
-		var of partiesRow
-		if err := row.Scan(append(append(gr.dest(), &gr.revoked), of.dest()...)...); err != nil {
-			return err
-		}
-		if v.Grant, err = gr.grant(); err != nil {
-			return err
-		}
-		v.User, v.Client, err = of.parties()
+func (db named) view(ctx context.Context, s stmt) (userstore.GrantView, error) {
+	r := viewRows.Get().(*viewRow)
+	defer r.release()
+	err := db.one(ctx, s, r.read)
+	return r.view, err
+}
+
+// viewRow receives a row of selectView. It is large, and every request with an access token reads one.
+// So viewRows keeps rows that are not in use.
+type viewRow struct {
+	grant   grantRow
+	parties partiesRow
+	all     []any // the destinations of all columns, which are fields of this row
+	view    userstore.GrantView
+}
+
+var viewRows = sync.Pool{New: func() any {
+	r := &viewRow{}
+	r.all = append(append(r.grant.dest(), &r.grant.revoked), r.parties.dest()...)
+	return r
+}}
+
+func (r *viewRow) read(row scanner) (err error) {
+	if err := row.Scan(r.all...); err != nil {
 		return err
-	})
-	return v, err
+	}
+	if r.view.Grant, err = r.grant.grant(); err != nil {
+		return err
+	}
+	r.view.User, r.view.Client, err = r.parties.parties()
+	return err
+}
+
+// release gives up what r holds, so that nothing of it is found in another request's row.
+func (r *viewRow) release() {
+	r.grant, r.parties, r.view = grantRow{}, partiesRow{}, userstore.GrantView{}
+	viewRows.Put(r)
 }
 
 // partiesRow receives userColumns and clientColumns of the user and the client of a code or grant.

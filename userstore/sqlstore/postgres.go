@@ -244,8 +244,9 @@ func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (
 		return 0, p.resetIfUseless(err)
 	}
 	defer rows.Close()
+	plain := &plainRows{rows}
 	for rows.Next() {
-		if err := row(rows); err != nil {
+		if err := row(plain); err != nil {
 			return 0, err
 		}
 	}
