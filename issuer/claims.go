@@ -72,13 +72,6 @@ type refreshClaims struct {
 // 4.1.3).
 type audience []string
 
-func (a audience) MarshalJSON() ([]byte, error) {
-	if len(a) == 1 {
-		return json.Marshal(a[0])
-	}
-	return json.Marshal([]string(a))
-}
-
 func (a *audience) UnmarshalJSON(data []byte) error {
 	var many []string
 	if len(data) > 0 && data[0] == '[' {

@@ -38,7 +38,7 @@ func (i *Issuer) LogoutToken(s userstore.AppSession, c userstore.Client) (string
 		return "", err
 	}
 	jti := sha256.Sum256([]byte("logout token of " + s.SessionID))
-	token, err := i.sign(signers.of(c.IDTokenAlg), TypeLogoutToken, logoutClaims{
+	token, err := i.sign(signers.of(c.IDTokenAlg), TypeLogoutToken, &logoutClaims{
 		Issuer:    i.URL,
 		Subject:   subjectOf(userstore.Grant{UserID: s.UserID, Subject: s.Subject}),
 		Audience:  c.ID,

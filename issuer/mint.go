@@ -2,10 +2,10 @@ package issuer
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
@@ -155,7 +155,7 @@ func (i *Issuer) mintAccess(
 		claims.AuthTime, claims.ACR, claims.AMR, claims.Roles = a.Grant.AuthTime.Unix(), a.Grant.ACR, a.Grant.AMR, a.Roles
 	}
 	claims.Expires = end.Unix()
-	token, err = i.sign(s.of(alg), TypeAccessToken, claims, i.customClaims(InAccessToken, a.User, a.Roles, a.Scopes))
+	token, err = i.sign(s.of(alg), TypeAccessToken, &claims, i.customClaims(InAccessToken, a.User, a.Roles, a.Scopes))
 	if err == nil {
 		i.Counts.token(kindAccess, a.Client)
 	}
@@ -170,7 +170,7 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access, code 
 		i.scopedClaims(a.User, a.Roles, a.Scopes, more)
 	}
 	i.requestedClaims(InIDToken, a.Grant, a.User, a.Roles, a.Client, more)
-	token, err := i.sign(signer, TypeIDToken, idClaims{
+	token, err := i.sign(signer, TypeIDToken, &idClaims{
 		Issuer:          i.URL,
 		Subject:         subjectOf(a.Grant),
 		Audience:        a.Grant.ClientID,
@@ -190,19 +190,24 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access, code 
 	return token, err
 }
 
+// payloads are kept for reuse: a token keeps no part of its payload.
+var payloads = sync.Pool{New: func() any { return new([]byte) }}
+
 // sign is the only function that has a token signed. Its failure is never the caller's fault, and after
-// the commit there is nothing left to refuse. more holds claims beside those of the struct, with
-// other names.
-func (i *Issuer) sign(s *jose.Signer, typ string, claims any, more map[string]any) (string, error) {
-	payload, err := json.Marshal(claims)
-	if err == nil && len(more) > 0 {
-		var rest []byte
-		rest, err = json.Marshal(more)
-		payload = append(append(payload[:len(payload)-1], ','), rest[1:]...)
-	}
+// the commit there is nothing left to refuse. more holds claims beside those of the set, with other
+// names.
+func (i *Issuer) sign(s *jose.Signer, typ string, claims claimSet, more map[string]any) (string, error) {
+	room := payloads.Get().(*[]byte)
+	defer func() {
+		if cap(*room) <= jose.MaxTokenBytes {
+			payloads.Put(room)
+		}
+	}()
+	payload, err := appendClaims(claims.append((*room)[:0]), more)
 	if err != nil {
 		return "", errServer.because(fmt.Errorf("encode %s claims: %w", typ, err))
 	}
+	*room = payload
 	token, err := i.Admission.sign(s, typ, payload)
 	if err != nil {
 		return "", errServer.because(fmt.Errorf("sign %s: %w", typ, err))

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
@@ -23,7 +24,7 @@ import (
 
 // mintRefresh makes the refresh token of the grant's generation.
 func (i *Issuer) mintRefresh(s signers, a Authorization) (string, error) {
-	token, err := i.sign(s.of(i.Keys.RefreshAlgorithm()), TypeRefreshToken, refreshClaims{
+	token, err := i.sign(s.of(i.Keys.RefreshAlgorithm()), TypeRefreshToken, &refreshClaims{
 		Issuer:     i.URL,
 		Audience:   i.URL,
 		ClientID:   a.Grant.ClientID,
@@ -71,8 +72,8 @@ func (i *Issuer) verifyRefresh(ctx context.Context, raw string, now time.Time) (
 	if !token.Header.IsType(TypeRefreshToken) {
 		return presented{}, errRefreshToken.because(fmt.Errorf("typ is not %s", TypeRefreshToken))
 	}
-	var c refreshClaims
-	if err := strictjson.Unmarshal(token.Payload, &c, strictjson.RefuseUnknown); err != nil {
+	c, err := readRefreshClaims(token.Payload)
+	if err != nil {
 		return presented{}, errRefreshToken.because(err)
 	}
 	switch {
@@ -84,6 +85,48 @@ func (i *Issuer) verifyRefresh(ctx context.Context, raw string, now time.Time) (
 		return presented{}, errRefreshExpired
 	}
 	return i.verifyJTI(c)
+}
+
+// readRefreshClaims decodes a payload by hand, in one pass. It refuses all that strictjson.Unmarshal
+// refuses, and members of other names; a test compares the two.
+func readRefreshClaims(payload []byte) (c refreshClaims, err error) {
+	valid := true
+	text := func(value []byte) string {
+		s, ok := strictjson.String(value)
+		valid = valid && ok
+		return s
+	}
+	number := func(value []byte) int64 {
+		n, err := strconv.ParseInt(string(value), 10, 64)
+		valid = valid && err == nil
+		return n
+	}
+	err = strictjson.Object(payload, func(name, value []byte) {
+		switch string(name) {
+		case "iss":
+			c.Issuer = text(value)
+		case "aud":
+			c.Audience = text(value)
+		case "client_id":
+			c.ClientID = text(value)
+		case "grant":
+			c.Grant = text(value)
+		case "gen":
+			c.Generation = number(value)
+		case "jti":
+			c.ID = text(value)
+		case "iat":
+			c.IssuedAt = number(value)
+		case "exp":
+			c.Expires = number(value)
+		default:
+			valid = false
+		}
+	})
+	if err == nil && !valid {
+		err = errors.New("the claims are not those of a refresh token")
+	}
+	return c, err
 }
 
 // verifyJTI recomputes the jti and compares it in constant time.
@@ -109,8 +152,8 @@ func (i *Issuer) verifyJTI(c refreshClaims) (presented, error) {
 // cannot cause any.
 func (i *Issuer) reloadKey(ctx context.Context, token *jose.Token, now time.Time) (jose.PublicKey, error) {
 	unknown := errRefreshToken.because(errors.New("signed with a key that was never ours"))
-	var c refreshClaims
-	if err := strictjson.Unmarshal(token.Payload, &c, strictjson.RefuseUnknown); err != nil {
+	c, err := readRefreshClaims(token.Payload)
+	if err != nil {
 		return jose.PublicKey{}, unknown
 	}
 	if _, err := i.verifyJTI(c); err != nil {

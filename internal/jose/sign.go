@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
+	"sync"
 )
 
 // Signer signs compact JWS with one key; safe for concurrent use. NewSigner encodes the protected
@@ -89,7 +91,14 @@ func (s *Signer) SignAnswer(typ string, payload []byte) (string, error) {
 		return "", fmt.Errorf("this signer is not prepared for tokens of type %.64q", typ)
 	}
 	encoding := base64.RawURLEncoding
-	token := make([]byte, 0, len(header)+encoding.EncodedLen(len(payload))+1+encoding.EncodedLen(s.signature))
+	room := tokens.Get().(*[]byte)
+	defer func() {
+		if cap(*room) <= MaxTokenBytes { // a status list may be far longer
+			tokens.Put(room)
+		}
+	}()
+	token := slices.Grow((*room)[:0], len(header)+encoding.EncodedLen(len(payload))+1+encoding.EncodedLen(s.signature))
+	*room = token
 	token = append(token, header...)
 	token = encoding.AppendEncode(token, payload)
 
@@ -110,6 +119,9 @@ func (s *Signer) SignAnswer(typ string, payload []byte) (string, error) {
 	token = append(token, '.')
 	return string(encoding.AppendEncode(token, signature)), nil
 }
+
+// tokens are kept for reuse: Sign returns a copy of the right length.
+var tokens = sync.Pool{New: func() any { return new([]byte) }}
 
 // fixedECDSA converts the DER that a crypto.Signer makes to r ‖ s of 32 bytes each (RFC 7518
 // section 3.4).

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -20,6 +21,26 @@ type scanner struct {
 	names         [][]byte                 // member names of the open objects, innermost last
 	path          []step
 	problems      []Problem
+
+	room struct { // for the names and the path of ordinary documents
+		names [24][]byte
+		path  [4]step
+	}
+}
+
+// scanners are kept: the room of one is as large as all else that a small document needs.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
+
+func newScanner(data []byte) *scanner {
+	s := scanners.Get().(*scanner)
+	s.data = data
+	return s
+}
+
+// release gives s back, without the document.
+func (s *scanner) release() {
+	*s = scanner{}
+	scanners.Put(s)
 }
 
 // step is one part of a problem's dotted path.
@@ -29,9 +50,7 @@ type step struct {
 }
 
 func (s *scanner) document(target reflect.Type) error {
-	var names [24][]byte
-	var path [4]step
-	s.names, s.path = names[:0], path[:0]
+	s.names, s.path = s.room.names[:0], s.room.path[:0]
 	if s.whole(target) && len(s.problems) == 0 {
 		return nil
 	}

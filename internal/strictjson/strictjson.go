@@ -79,13 +79,19 @@ const (
 // such a field a pointer, slice, map or json.RawMessage type). A refusal is an *Error and leaves v
 // in no particular state.
 func Unmarshal(data []byte, v any, unknown Unknown) error {
-	return (&scanner{data: data, ignoreUnknown: bool(unknown)}).unmarshal(v)
+	s := newScanner(data)
+	defer s.release()
+	s.ignoreUnknown = bool(unknown)
+	return s.unmarshal(v)
 }
 
 // UnmarshalPatch is Unmarshal of an object whose members may be null, as in a JSON merge patch (RFC
 // 7396) or a registration (RFC 7592 section 2.2): null leaves the field as it is.
 func UnmarshalPatch(data []byte, v any, unknown Unknown) error {
-	return (&scanner{data: data, ignoreUnknown: bool(unknown), nullMembers: true}).unmarshal(v)
+	s := newScanner(data)
+	defer s.release()
+	s.ignoreUnknown, s.nullMembers = bool(unknown), true
+	return s.unmarshal(v)
 }
 
 func (s *scanner) unmarshal(v any) error {
@@ -136,7 +142,9 @@ func Members(data []byte) ([]Member, error) {
 // white space around it; both may share the document's bytes. Object is for hot paths that decode
 // by hand.
 func Object(data []byte, visit func(name, value []byte)) error {
-	s := scanner{data: data, visit: visit}
+	s := newScanner(data)
+	defer s.release()
+	s.visit = visit
 	return s.document(nil)
 }
 

@@ -243,6 +243,42 @@ func TestString(t *testing.T) {
 	}
 }
 
+func TestAppendString(t *testing.T) {
+	for _, s := range []string{"", "plain", "a\"b", `a\b`, "<>&", "\x00\x1f\x7f", "é", "\u2028\u2029", "\xff", "ends in <", "😀"} {
+		want, _ := json.Marshal(s)
+		if got := string(AppendString([]byte("before"), s)); got != "before"+string(want) {
+			t.Errorf("%q: %s, want %s", s, got, want)
+		}
+	}
+}
+
+// A scanner that is used again keeps nothing of the document before, also where one is read within another.
+func TestScannersKeepNothing(t *testing.T) {
+	for range 3 {
+		if err := Unmarshal([]byte(`{"a":1,"a":2}`), new(any), RefuseUnknown); err == nil {
+			t.Error("a duplicate was accepted")
+		}
+		var names []string
+		err := Object([]byte(`{"a":{"b":1},"c":null}`), func(name, value []byte) {
+			names = append(names, string(name))
+			if value[0] == '{' {
+				if err := Object(value, func(name, _ []byte) { names = append(names, string(name)) }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if got := strings.Join(names, " "); err != nil || got != "a b c" {
+			t.Errorf("%q, %v", got, err)
+		}
+		if err := UnmarshalPatch([]byte(`{"id":null}`), &base{}, RefuseUnknown); err != nil {
+			t.Error(err)
+		}
+		if err := Unmarshal([]byte(`{"id":null}`), &base{}, RefuseUnknown); err == nil {
+			t.Error("null was accepted for a string")
+		}
+	}
+}
+
 func TestStrings(t *testing.T) {
 	for in, want := range map[string][]string{`[]`: {}, ` [ ]`[1:]: {}, `["a"]`: {"a"}, `["a" , "\u0062"]`: {"a", "b"},
 		`[ "", "c" ]`: {"", "c"}} {
