@@ -40,15 +40,12 @@ func (d *dialect) locked(numbers ...int64) (s []stmt) {
 func lockNumber(budget userstore.BudgetKey) int64 { return int64(binary.BigEndian.Uint64(budget[:])) }
 
 const (
-	advancedJoin = `u.roles, c.resources, c.id_token_alg, c.id_token_claims, c.first_party, c.auth_method, c.grant_types, c.scopes,
-	c.kind`
+	advancedJoin    = `u.roles, c.resources, c.id_token_alg, c.id_token_claims, c.first_party, c.scopes, c.kind`
 	advancedLookups = `(SELECT roles FROM users WHERE users.id = grants.user_id),
 	(SELECT resources FROM clients WHERE clients.id = grants.client_id),
 	(SELECT id_token_alg FROM clients WHERE clients.id = grants.client_id),
 	(SELECT id_token_claims FROM clients WHERE clients.id = grants.client_id),
 	(SELECT first_party FROM clients WHERE clients.id = grants.client_id),
-	(SELECT auth_method FROM clients WHERE clients.id = grants.client_id),
-	(SELECT grant_types FROM clients WHERE clients.id = grants.client_id),
 	(SELECT scopes FROM clients WHERE clients.id = grants.client_id),
 	(SELECT kind FROM clients WHERE clients.id = grants.client_id)`
 )

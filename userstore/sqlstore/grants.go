@@ -173,10 +173,10 @@ func displayable(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
 }
 
-// advance is the whole of a refresh. It does not return what the caller knows already; the rest of
-// the row, and what is needed of user and client, comes with the same statement. PostgreSQL returns
-// this from the join that checked user and client; SQLite's RETURNING can name only the grant, and
-// looks them up once more.
+// advance is the whole of a refresh. It returns what the answer needs, for every column takes its time,
+// but for what the caller knows already; what is needed of user and client comes with the same
+// statement. PostgreSQL returns this from the join that checked user and client; SQLite's RETURNING can
+// name only the grant, and looks them up once more.
 const (
 	advance = `UPDATE grants SET generation = generation + 1, rotated_at = $1, jkt = CASE WHEN c.public THEN $2 ELSE grants.jkt END
 	FROM users u, clients c
@@ -187,8 +187,7 @@ const (
 	// A client whose access tokens are bound to its key gets none by the account API.
 	advanceFirstParty = ` AND c.public AND c.first_party AND c.metadata NOT LIKE '%"dpop_bound_access_tokens":true%'`
 	advanceReturning  = `
-	RETURNING user_id, session_id, late_generation, late_count, grants.expires_at, grants.created_at, auth_time,
-	grants.scopes, grants.resources, amr, acr, nonce, user_agent, address, browser_session, grants.claims, subject, jkt,
+	RETURNING user_id, session_id, grants.expires_at, auth_time, grants.scopes, grants.resources, amr, acr, grants.claims, subject,
 	grants.status_index, `
 )
 
@@ -236,19 +235,15 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 	if storable(s.args) != nil {
 		return userstore.GrantView{}, userstore.ErrConflict
 	}
-	var v userstore.GrantView
-	g, c := &v.Grant, &v.Client
-	var expires, created, auth int64
-	var scopes, resources, amr, roles, clientResources, grantTypes, clientScopes string
+	var r advancedRow
 	advanced := false
 	err := db.as("AdvanceGrant").retrying(ctx, true, func(ctx context.Context, _ bool) error {
 		// An earlier try may have returned its row and then lost its commit.
-		advanced, v = false, userstore.GrantView{}
+		advanced = false
 		_, err := db.engine.write(ctx, s, func(row scanner) error {
 			advanced = true
-			return row.Scan(&g.UserID, &g.SessionID, &g.LateGeneration, &g.LateCount, &expires, &created, &auth,
-				&scopes, &resources, &amr, &g.ACR, &g.Nonce, &g.UserAgent, &g.Address, &g.BrowserSession, &g.Claims, &g.Subject, &g.JKT,
-				&g.StatusIndex, &roles, &clientResources, &c.IDTokenAlg, &c.IDTokenClaims, &c.FirstParty, &c.AuthMethod, &grantTypes, &clientScopes, &c.Kind)
+			return row.Scan(&r.user, &r.session, &r.expires, &r.auth, &r.scopes, &r.resources, &r.amr, &r.acr, &r.claims, &r.subject,
+				&r.statusIndex, &r.roles, &r.clientResources, &r.idTokenAlg, &r.idTokenClaims, &r.firstParty, &r.clientScopes, &r.kind)
 		})
 		return err
 	})
@@ -258,13 +253,36 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 	if err != nil {
 		return userstore.GrantView{}, err
 	}
-	g.ID, g.ClientID, g.Generation, g.RotatedAt = a.ID, a.ClientID, a.Generation+1, instant(micros(a.Now))
-	g.ExpiresAt, g.CreatedAt, g.AuthTime = instant(expires), instant(created), instant(auth)
-	v.User.ID, c.ID = g.UserID, g.ClientID
-	for _, l := range []struct {
+	return r.view(a)
+}
+
+// advancedRow is what the statement of a refresh returns.
+type advancedRow struct {
+	user, session                                    string
+	expires, auth                                    int64
+	scopes, resources, amr, acr, claims, subject     string
+	statusIndex                                      int64
+	roles, clientResources, idTokenAlg, clientScopes string
+	idTokenClaims, firstParty                        bool
+	kind                                             string
+}
+
+func (r *advancedRow) view(a userstore.Advance) (v userstore.GrantView, err error) {
+	v.Grant = userstore.Grant{
+		ID: a.ID, ClientID: a.ClientID, Generation: a.Generation + 1, RotatedAt: instant(micros(a.Now)),
+		UserID: r.user, SessionID: r.session, Subject: r.subject, ExpiresAt: instant(r.expires), AuthTime: instant(r.auth),
+		ACR: r.acr, Claims: r.claims, StatusIndex: r.statusIndex,
+	}
+	v.User.ID = r.user
+	c := &v.Client
+	c.ID, c.IDTokenAlg, c.IDTokenClaims, c.FirstParty, c.Kind = a.ClientID, r.idTokenAlg, r.idTokenClaims, r.firstParty, r.kind
+	for _, l := range [...]struct {
 		to   *[]string
 		text string
-	}{{&g.Scopes, scopes}, {&g.Resources, resources}, {&g.AMR, amr}, {&v.User.Roles, roles}, {&c.Resources, clientResources}, {&c.GrantTypes, grantTypes}, {&c.Scopes, clientScopes}} {
+	}{
+		{&v.Grant.Scopes, r.scopes}, {&v.Grant.Resources, r.resources}, {&v.Grant.AMR, r.amr}, {&v.User.Roles, r.roles},
+		{&c.Resources, r.clientResources}, {&c.Scopes, r.clientScopes},
+	} {
 		if *l.to, err = unlist(l.text); err != nil {
 			return userstore.GrantView{}, wrap(err)
 		}

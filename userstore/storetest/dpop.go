@@ -49,7 +49,6 @@ func advanceBound(t *testing.T, f *fixture) {
 		g.Generation = v.Grant.Generation
 		stored, err := f.GrantByID(ctx, g.ID)
 		must(t, err)
-		equal(t, "the key that is returned", v.Grant.JKT, stored.Grant.JKT)
 		g.JKT = stored.Grant.JKT
 	}
 	public := f.grant(t, u)

@@ -49,10 +49,12 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	v, err := f.AdvanceGrant(t.Context(), a)
 	must(t, err)
 	want.Generation, want.RotatedAt = 2, stored(a.Now)
-	equal(t, "after a refresh", v.Grant, want)
+	part := want // that tokens need
+	part.Nonce, part.LateGeneration, part.LateCount, part.CreatedAt = "", 0, 0, time.Time{}
+	part.BrowserSession, part.JKT, part.UserAgent, part.Address = "", "", "", ""
+	equal(t, "after a refresh", v.Grant, part)
 	equal(t, "its user", v.User, userstore.User{ID: u.ID, Roles: u.Roles})
-	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, AuthMethod: userstore.AuthNone,
-		GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", IDTokenClaims: true, Resources: c.Resources, Scopes: c.Scopes,
+	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, IDTokenAlg: "EdDSA", IDTokenClaims: true, Resources: c.Resources, Scopes: c.Scopes,
 		Kind: userstore.KindRegistered})
 	v, err = f.GrantByID(t.Context(), g.ID)
 	must(t, err)
