@@ -9,6 +9,7 @@
 # make interop-more  products that take minutes to build (oauth2-proxy, Kubernetes' authenticator, Spring Security, Nimbus,
 #               axum), and the pages in Firefox
 # make measure-caches  how long the verifiers of docs/resource-servers take a revoked key: half an hour, mostly of waiting
+# make load     the program on both stores, and node-oidc-provider, in turns under load: docs/performance.md; 9 minutes
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
 # make build    ./signet, static          make lint  the linters of .golangci.yml
 # make vuln     known vulnerabilities that the code reaches, from https://vuln.go.dev
@@ -22,6 +23,7 @@ CHAOS_TIME ?= 2m
 UPGRADE_TIME ?= 10m
 VULNDB   ?= https://vuln.go.dev
 NODE_DIR   := internal/interop/node
+LOAD_NODE  := internal/load/node
 PYTHON_DIR := internal/interop/python
 PATRONI := $(PYTHON_DIR)/.patroni
 # Patroni runs as the user postgres where root runs the tests: with a Python that this user may run, too.
@@ -32,7 +34,7 @@ DIST ?= dist
 HAS_CC = { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null; }
 NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-get install gcc)
 
-.PHONY: build test interop interop-more chaos chaos-rotations upgrade bench fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java need-rust measure-caches
+.PHONY: build test interop interop-more chaos chaos-rotations upgrade load bench fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java need-rust measure-caches
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
@@ -60,6 +62,7 @@ check:
 	$(GO) vet ./...
 	$(GO) vet -tags interop,more ./internal/interop/...
 	$(GO) vet -tags chaos ./internal/chaos
+	$(GO) vet -tags load ./internal/load
 	@for module in $(VERIFIER_MODULES) $(EXAMPLE_MODULES); do echo "$$module"; (cd $$module && $(GO) vet ./...) || exit 1; done
 
 # The linters are pinned in a module of their own, which no build of Signet reads. The first run builds them, which
@@ -94,8 +97,8 @@ measure-caches: need-foreign need-java need-rust $(NODE_DIR)/node_modules/.packa
 	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" INTEROP_CACHES=1 $(GO) test -count=1 -tags interop,more -parallel 16 -timeout 90m -v \
 	  -run '^TestLibrariesReadAFreshKey$$|DocumentsAreTrue$$/^docs$$/^resource-servers$$/|^TestMoreKubernetes' ./internal/interop | grep -E 'fresh key|revoked key|^ok|FAIL'
 
-$(NODE_DIR)/node_modules/.package-lock.json: $(NODE_DIR)/package-lock.json
-	cd $(NODE_DIR) && npm ci --ignore-scripts
+$(NODE_DIR)/node_modules/.package-lock.json $(LOAD_NODE)/node_modules/.package-lock.json: %/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --ignore-scripts
 	@touch $@
 
 $(PYTHON_DIR)/.venv/installed: $(PYTHON_DIR)/requirements.txt
@@ -123,6 +126,10 @@ upgrade: postgres $(NODE_DIR)/node_modules/.package-lock.json
 	UPGRADE_TIME=$(UPGRADE_TIME) $(GO) test -count=1 -tags interop -run '^TestF34ThePreviousVersionBesideThisOne$$' -timeout 0 -v \
 	  ./internal/interop/operations
 
+# LOAD_ROUNDS=5 LOAD_SLICE=1500ms LOAD_ROWS='refresh EdDSA, 16' LOAD_BINARY=./signet: how long, which rows, another program.
+load: postgres $(LOAD_NODE)/node_modules/.package-lock.json
+	$(GO) test -count=1 -tags load -run '^TestLoad$$' -timeout 0 -v ./internal/load
+
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 	cd verifier/benchmarks && $(GO) test -run '^$$' -bench '$(BENCH)' ./...
@@ -134,7 +141,7 @@ fuzz:
 	done
 
 clean:
-	rm -rf signet $(DIST) $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv $(PATRONI) internal/interop/axum/target
+	rm -rf signet $(DIST) $(SCREENSHOTS) $(NODE_DIR)/node_modules $(LOAD_NODE)/node_modules $(PYTHON_DIR)/.venv $(PATRONI) internal/interop/axum/target
 
 # Each missing prerequisite is named, with the way to get it.
 need-cc:
