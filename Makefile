@@ -10,7 +10,9 @@
 #               axum), and the pages in Firefox
 # make measure-caches  how long the verifiers of docs/resource-servers take a revoked key: half an hour, mostly of waiting
 # make load     the program on both stores, and node-oidc-provider, in turns under load: docs/performance.md; 9 minutes
-# make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
+# make bench    the benchmarks that compare with a raw primitive in the same run, against docs/performance/baseline.txt;
+#               ten minutes. make bench-baseline writes that file, make bench-all runs every benchmark, BENCH or all
+# make fuzz  ten seconds for each fuzz target
 # make build    ./signet, static          make lint  the linters of .golangci.yml
 # make vuln     known vulnerabilities that the code reaches, from https://vuln.go.dev
 # make release  what strangers download, in $(DIST): reproducible archives of the commit, checksums, bills of materials
@@ -34,7 +36,7 @@ DIST ?= dist
 HAS_CC = { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null; }
 NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-get install gcc)
 
-.PHONY: build test interop interop-more chaos chaos-rotations upgrade load bench fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java need-rust measure-caches
+.PHONY: build test interop interop-more chaos chaos-rotations upgrade load bench bench-all bench-baseline fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java need-rust measure-caches
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
@@ -130,7 +132,37 @@ upgrade: postgres $(NODE_DIR)/node_modules/.package-lock.json
 load: postgres $(LOAD_NODE)/node_modules/.package-lock.json
 	$(GO) test -count=1 -tags load -run '^TestLoad$$' -timeout 0 -v ./internal/load
 
-bench:
+# Benchmarks whose units are ratios: each measures the raw primitive in turns with ours. All of them run BENCH_COUNT
+# times, one after the other, so that an hour in which the machine does something else does not meet one of them alone.
+BENCH_COUNT ?= 6
+BENCH_OUT ?= bench.txt
+BASELINE := docs/performance/baseline.txt
+RATIOS := ^Benchmark(Sign|ParseAndVerify|AccessToken|Verify|ParallelVerify|JWKS|ClientCredentials)$$
+RATIO_PACKAGES := ./internal/jose ./issuer ./userstore/password ./api ./api/protocol ./verifier
+RATIO_UNITS := ratio OR ratio-naked OR ×raw OR x-raw OR "raw/ours" OR vs-bare OR ×bound OR ×strict OR ×argon2id OR x-fastest
+
+bench: postgres
+	@$(MAKE) --no-print-directory $(BENCH_OUT)
+	@$(GO) tool -modfile=internal/tools/go.mod benchstat -table pkg -ignore goos,goarch,cpu,machine,commit,go \
+	  -filter '.unit:($(RATIO_UNITS))' baseline=$(BASELINE) now=$(BENCH_OUT)
+
+.PHONY: $(BENCH_OUT)
+$(BENCH_OUT):
+	@{ echo "machine: $$(nproc) processors, $$(awk '/MemTotal/ {printf "%.0f GiB of memory", $$2 / 1048576}' /proc/meminfo), Linux $$(uname -r)"; \
+	  echo "commit: $$(git rev-parse --short HEAD)"; echo "go: $$($(GO) env GOVERSION)"; } > $@
+	@for turn in $$(seq $(BENCH_COUNT)); do \
+	  $(GO) test -run '^$$' -bench '$(RATIOS)' $(RATIO_PACKAGES) || exit 1; \
+	  $(GO) test -run '^$$' -bench '^Benchmark(Refresh|Login)$$' -benchtime 1x ./issuer || exit 1; \
+	  $(GO) test -run '^$$' -bench '^BenchmarkRefreshPostgres$$' -benchtime 5000x ./userstore/sqlstore || exit 1; \
+	  (cd verifier/benchmarks && $(GO) test -run '^$$' -bench '^BenchmarkVerify$$' .) || exit 1; \
+	done | grep --line-buffered -E '^(Benchmark|pkg:|goos:|goarch:|cpu:|--- FAIL|FAIL)|_test.go:' | tee -a $@
+	@! grep -q FAIL $@
+
+bench-baseline: postgres
+	@mkdir -p $(dir $(BASELINE))
+	@$(MAKE) --no-print-directory BENCH_OUT=$(BASELINE) $(BASELINE)
+
+bench-all:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 	cd verifier/benchmarks && $(GO) test -run '^$$' -bench '$(BENCH)' ./...
 

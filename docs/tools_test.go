@@ -9,7 +9,7 @@ import (
 // Building Signet, or importing one of its packages, downloads no linter.
 func TestLintersAreAModuleOfTheirOwn(t *testing.T) {
 	tools := read(t, "../internal/tools/go.mod")
-	for _, tool := range []string{"golangci-lint", "govulncheck"} {
+	for _, tool := range []string{"golangci-lint", "govulncheck", "benchstat"} {
 		if !regexp.MustCompile(`(?m)^\t\S+/` + tool + `$`).MatchString(tools) {
 			t.Errorf("internal/tools/go.mod pins no %s", tool)
 		}
