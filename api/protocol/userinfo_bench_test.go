@@ -37,14 +37,15 @@ func BenchmarkUserinfo(b *testing.B) {
 				asked := newAsked(b, engine)
 				request := []byte("GET /oauth2/userinfo HTTP/1.1\r\nHost: id.test\r\nUser-Agent: bench\r\nAuthorization: Bearer " +
 					asked.token + "\r\n\r\n")
-				ours, bare := newLoad(b, asked.handler, request, connections), newLoad(b, asked.bare(b), request, connections)
+				same := func(int) []byte { return request }
+				ours, bare := newLoad(b, asked.handler, connections, same, nil), newLoad(b, asked.bare(b), connections, same, nil)
 				ours.run(b, 200*time.Millisecond)
 				bare.run(b, 200*time.Millisecond)
 				var ratios, costs, rates []float64
 				for b.Loop() {
-					mine, cost := ours.cost(b, 400*time.Millisecond)
-					theirs, bareCost := bare.cost(b, 400*time.Millisecond)
-					ratios, costs, rates = append(ratios, mine/theirs), append(costs, bareCost/cost), append(rates, mine)
+					mine, theirs := ours.run(b, 400*time.Millisecond), bare.run(b, 400*time.Millisecond)
+					ratios, costs = append(ratios, mine.rate/theirs.rate), append(costs, theirs.cpu/mine.cpu)
+					rates = append(rates, mine.rate)
 				}
 				b.ReportMetric(median(ratios), "ratio")
 				b.ReportMetric(median(costs), "ratio-cpu")
@@ -157,13 +158,6 @@ func (a asked) reader(b *testing.B) func(context.Context) (string, error) {
 		err = statement.QueryRowContext(ctx, a.session).Scan(&user)
 		return user, err
 	}
-}
-
-// cost is run, and answers what one request cost this process, in seconds of the cores.
-func (l *load) cost(b *testing.B, d time.Duration) (rate, cost float64) {
-	before, began := cputime.Spent(b), time.Now()
-	rate, _ = l.run(b, d)
-	return rate, (cputime.Spent(b) - before).Seconds() / (rate * time.Since(began).Seconds())
 }
 
 func median(list []float64) float64 {
