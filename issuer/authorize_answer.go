@@ -251,14 +251,14 @@ func (i *Issuer) answer(ctx context.Context, p Pending, code string, b beginning
 	if t.token {
 		scope := strings.Join(a.Scopes, " ")
 		var expires int64
-		if access, expires, err = i.mintAccess(ctx, from, b.signers, a, scope); err != nil {
+		if access, expires, err = i.mintAccess(ctx, from, &b.signers, &a, scope); err != nil {
 			return nil, err
 		}
 		parameters = append(parameters, [2]string{"access_token", access}, [2]string{"token_type", "Bearer"},
 			[2]string{"expires_in", strconv.FormatInt(expires-i.now().Unix(), 10)}, [2]string{"scope", scope})
 	}
 	if t.idToken {
-		id, err := i.mintID(from, b.signers, a, access, code)
+		id, err := i.mintID(from, &b.signers, &a, access, code)
 		if err != nil {
 			return nil, err
 		}
@@ -286,7 +286,7 @@ func (i *Issuer) begunAuthorization(ctx context.Context, p Pending, b beginning)
 	if a.Targets, err = i.remainingTargets(a.Grant.Resources, a.Client); err != nil {
 		return a, err
 	}
-	a.Scopes = slices.DeleteFunc(i.effective(a.Grant, a.Client, a.Roles, a.Targets),
+	a.Scopes = slices.DeleteFunc(i.effective(&a.Grant, &a.Client, a.Roles, a.Targets),
 		func(s string) bool { return !i.mayCarry(t, s) })
 	return a, nil
 }

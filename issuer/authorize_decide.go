@@ -245,7 +245,7 @@ func (i *Issuer) checkGrantable(p Pending, client userstore.Client, user usersto
 	switch {
 	case err != nil:
 		return failed(err)
-	case slices.Contains(p.Scopes, userstore.ScopeAdmin) && !mayAdmin(client, user.Roles):
+	case slices.Contains(p.Scopes, userstore.ScopeAdmin) && !mayAdmin(&client, user.Roles):
 		return errNotAdmin
 	}
 	return nil

@@ -66,7 +66,7 @@ type liveToken struct {
 func (i *Issuer) scopesOf(l liveToken) []string {
 	targets := i.audienceTargets(l.claims.Audience)
 	return slices.DeleteFunc(slices.Clone(l.claims.Scopes), func(s string) bool {
-		return !i.mayHold(l.view.Client, targets, s) || s == userstore.ScopeAdmin && !i.holdsAdmin(l.view.Grant, l.view.Client, l.view.User.Roles)
+		return !i.mayHold(&l.view.Client, targets, s) || s == userstore.ScopeAdmin && !i.holdsAdmin(&l.view.Grant, &l.view.Client, l.view.User.Roles)
 	})
 }
 
@@ -148,7 +148,7 @@ func (i *Issuer) liveGrant(ctx context.Context, c jose.AccessClaims, now time.Ti
 		return view, failed(err)
 	}
 	switch g := view.Grant; {
-	case subjectOf(g) != c.Subject || g.ClientID != c.ClientID:
+	case subjectOf(&g) != c.Subject || g.ClientID != c.ClientID:
 		return view, errAccessToken.because(errors.New("the grant is of another user or client"))
 	case !g.RevokedAt.IsZero():
 		return view, errAccessToken.because(errors.New("the grant is revoked"))

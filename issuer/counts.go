@@ -98,14 +98,14 @@ func grantLabel(grantType string) int {
 }
 
 // token counts a token of a client.
-func (c *Counts) token(kind int, client userstore.Client) {
+func (c *Counts) token(kind int, client *userstore.Client) {
 	if c != nil {
 		c.of(client).Add(kind)
 	}
 }
 
 // of returns the counts of a client. It takes no lock for a client that has counts already.
-func (c *Counts) of(client userstore.Client) *counts.Outcomes {
+func (c *Counts) of(client *userstore.Client) *counts.Outcomes {
 	if client.Kind != "" {
 		return &c.selfMade
 	}

@@ -13,11 +13,11 @@ import (
 func TestTokensAreCountedForABoundedNumberOfClients(t *testing.T) {
 	c := &Counts{}
 	for n := range 150 {
-		c.token(kindAccess, userstore.Client{ID: fmt.Sprintf("client-%d", n)})
-		c.token(kindRefresh, userstore.Client{ID: fmt.Sprintf("registered-%d", n), Kind: userstore.KindRegistered})
-		c.token(kindID, userstore.Client{ID: fmt.Sprintf("https://%d.example", n), Kind: userstore.KindMetadata})
+		c.token(kindAccess, &userstore.Client{ID: fmt.Sprintf("client-%d", n)})
+		c.token(kindRefresh, &userstore.Client{ID: fmt.Sprintf("registered-%d", n), Kind: userstore.KindRegistered})
+		c.token(kindID, &userstore.Client{ID: fmt.Sprintf("https://%d.example", n), Kind: userstore.KindMetadata})
 	}
-	c.token(kindAccess, userstore.Client{ID: "client-7"})
+	c.token(kindAccess, &userstore.Client{ID: "client-7"})
 	got, series := map[string]uint64{}, 0
 	c.Tokens(func(client, kind string, n uint64) {
 		got[client+" "+kind] = n
@@ -41,9 +41,9 @@ func TestTokensAreCountedForABoundedNumberOfClients(t *testing.T) {
 func TestCountingATokenTakesNoMemory(t *testing.T) {
 	c := &Counts{}
 	client := userstore.Client{ID: "app"}
-	c.token(kindAccess, client)
+	c.token(kindAccess, &client)
 	if n := testing.AllocsPerRun(100, func() {
-		c.token(kindAccess, client)
+		c.token(kindAccess, &client)
 		c.request(userstore.GrantRefreshToken, nil)
 		c.refresh(Current, nil)
 		c.code(nil)
@@ -100,6 +100,6 @@ func TestOutcomes(t *testing.T) {
 	none.refresh(Current, nil)
 	none.code(nil)
 	none.request("", nil)
-	none.token(kindID, userstore.Client{})
+	none.token(kindID, &userstore.Client{})
 	none.device()
 }

@@ -99,7 +99,7 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 	if err != nil {
 		return Authorization{}, err
 	}
-	a.Scopes = i.effective(userstore.Grant{Scopes: code.Scopes, ACR: code.ACR}, view.Client, view.User.Roles, a.Targets)
+	a.Scopes = i.effective(&userstore.Grant{Scopes: code.Scopes, ACR: code.ACR}, &view.Client, view.User.Roles, a.Targets)
 	begun, err := i.begunGrant(ctx, code, r.now)
 	if err != nil {
 		return Authorization{}, err

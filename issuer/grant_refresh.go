@@ -143,7 +143,7 @@ func (f *refresh) authorize(view userstore.GrantView) (a Authorization, err erro
 		return a, err
 	}
 	if len(f.scopes) == 0 {
-		a.Scopes = f.effective(view.Grant, view.Client, view.User.Roles, a.Targets)
+		a.Scopes = f.effective(&view.Grant, &view.Client, view.User.Roles, a.Targets)
 		return a, nil
 	}
 	a.Scopes, err = f.narrow(f.scopes, view, a.Targets)

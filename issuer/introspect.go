@@ -165,8 +165,8 @@ func (i *Issuer) introspectRefresh(ctx context.Context, caller userstore.Client,
 	}
 	g := view.Grant
 	return map[string]any{
-		"iss": i.URL, "sub": subjectOf(g), "client_id": g.ClientID, "sid": g.SessionID,
-		"scope": strings.Join(i.effective(g, view.Client, view.User.Roles, nil), " "),
+		"iss": i.URL, "sub": subjectOf(&g), "client_id": g.ClientID, "sid": g.SessionID,
+		"scope": strings.Join(i.effective(&g, &view.Client, view.User.Roles, nil), " "),
 		"iat":   g.CreatedAt.Unix(), "exp": i.end(g).Unix(),
 	}, nil
 }

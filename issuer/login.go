@@ -127,7 +127,7 @@ func (i *Issuer) startGrant(
 	strength := userstore.StrengthOf(verified.Proved)
 	if slices.Contains(scopes, userstore.ScopeAdmin) {
 		switch {
-		case !mayAdmin(client, user.Roles):
+		case !mayAdmin(&client, user.Roles):
 			return TokenResponse{}, i.Accounts.Refuse(ctx, verified, "not_admin", errNotAdmin)
 		case i.adminNeedsTwo() && strength.ACR != userstore.TwoFactors:
 			return TokenResponse{}, i.Accounts.Refuse(ctx, verified, "second_factor_needed", errAdminNeedsTwo)

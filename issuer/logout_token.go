@@ -40,7 +40,7 @@ func (i *Issuer) LogoutToken(s userstore.AppSession, c userstore.Client) (string
 	jti := sha256.Sum256([]byte("logout token of " + s.SessionID))
 	token, err := i.sign(signers.of(c.IDTokenAlg), TypeLogoutToken, &logoutClaims{
 		Issuer:    i.URL,
-		Subject:   subjectOf(userstore.Grant{UserID: s.UserID, Subject: s.Subject}),
+		Subject:   subjectOf(&userstore.Grant{UserID: s.UserID, Subject: s.Subject}),
 		Audience:  c.ID,
 		IssuedAt:  now.Unix(),
 		Expires:   now.Add(min(logoutTokenLifetime, i.IDLifetime)).Unix(),
@@ -48,7 +48,7 @@ func (i *Issuer) LogoutToken(s userstore.AppSession, c userstore.Client) (string
 		SessionID: s.SessionID,
 	}, nil)
 	if err == nil {
-		i.Counts.token(kindLogout, c)
+		i.Counts.token(kindLogout, &c)
 	}
 	return token, err
 }

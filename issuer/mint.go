@@ -62,7 +62,7 @@ type Authorization struct {
 }
 
 // wantsClaims reports whether the ID token carries the claims of the scopes.
-func (a Authorization) wantsClaims() bool { return a.Client.IDTokenClaims || a.NoAccess }
+func (a *Authorization) wantsClaims() bool { return a.Client.IDTokenClaims || a.NoAccess }
 
 // signers are the active signers of every algorithm that a client, a resource or the configuration
 // can name. They are taken together, before the write and after the instant that the tokens count
@@ -93,18 +93,18 @@ func (i *Issuer) mint(ctx context.Context, now time.Time, s signers, a Authoriza
 	ctx, signing := span.Begin(ctx, "sign tokens")
 	defer func() { signing.End(err) }()
 	scope := strings.Join(a.Scopes, " ")
-	access, expires, err := i.mintAccess(ctx, now, s, a, scope)
+	access, expires, err := i.mintAccess(ctx, now, &s, &a, scope)
 	if err != nil {
 		return TokenResponse{}, err
 	}
 	r := TokenResponse{AccessToken: access, TokenType: tokenType(a.JKT), ExpiresIn: expires - now.Unix(), Scope: scope}
 	if slices.Contains(a.Scopes, userstore.ScopeOpenID) {
-		if r.IDToken, err = i.mintID(now, s, a, access, ""); err != nil {
+		if r.IDToken, err = i.mintID(now, &s, &a, access, ""); err != nil {
 			return TokenResponse{}, err
 		}
 	}
 	if a.RefreshJTI != "" {
-		if r.RefreshToken, err = i.mintRefresh(s, a); err != nil {
+		if r.RefreshToken, err = i.mintRefresh(&s, &a); err != nil {
 			return TokenResponse{}, err
 		}
 	}
@@ -123,7 +123,7 @@ func tokenType(jkt string) string {
 // mintAccess makes the access token of RFC 9068. The token never outlives its grant. If a client
 // acts on its own behalf, the client is the subject (section 2.2).
 func (i *Issuer) mintAccess(
-	ctx context.Context, now time.Time, s signers, a Authorization, scope string,
+	ctx context.Context, now time.Time, s *signers, a *Authorization, scope string,
 ) (token string, expires int64, err error) {
 	status, err := i.statusOf(ctx, a)
 	if err != nil {
@@ -134,7 +134,7 @@ func (i *Issuer) mintAccess(
 	claims := accessClaims{
 		Issuer:   i.URL,
 		Subject:  a.Client.ID,
-		Audience: i.audience(a.Targets, a.Client),
+		Audience: i.audience(a.Targets, &a.Client),
 		IssuedAt: now.Unix(),
 		ID:       a.AccessJTI,
 		ClientID: a.Client.ID,
@@ -151,28 +151,28 @@ func (i *Issuer) mintAccess(
 		if last := i.end(a.Grant); last.Before(end) {
 			end = last
 		}
-		claims.Subject, claims.ClientID, claims.SessionID = subjectOf(a.Grant), a.Grant.ClientID, a.Grant.SessionID
+		claims.Subject, claims.ClientID, claims.SessionID = subjectOf(&a.Grant), a.Grant.ClientID, a.Grant.SessionID
 		claims.AuthTime, claims.ACR, claims.AMR, claims.Roles = a.Grant.AuthTime.Unix(), a.Grant.ACR, a.Grant.AMR, a.Roles
 	}
 	claims.Expires = end.Unix()
-	token, err = i.sign(s.of(alg), TypeAccessToken, &claims, i.customClaims(InAccessToken, a.User, a.Roles, a.Scopes))
+	token, err = i.sign(s.of(alg), TypeAccessToken, &claims, i.customClaims(InAccessToken, &a.User, a.Roles, a.Scopes))
 	if err == nil {
-		i.Counts.token(kindAccess, a.Client)
+		i.Counts.token(kindAccess, &a.Client)
 	}
 	return token, claims.Expires, err
 }
 
 // mintID makes an ID token. access and code are what comes with it; empty: it comes without.
-func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access, code string) (string, error) {
+func (i *Issuer) mintID(now time.Time, s *signers, a *Authorization, access, code string) (string, error) {
 	signer := s.of(a.Client.IDTokenAlg)
-	more := i.customClaims(InIDToken, a.User, a.Roles, a.Scopes)
+	more := i.customClaims(InIDToken, &a.User, a.Roles, a.Scopes)
 	if a.wantsClaims() {
-		i.scopedClaims(a.User, a.Roles, a.Scopes, more)
+		i.scopedClaims(&a.User, a.Roles, a.Scopes, more)
 	}
-	i.requestedClaims(InIDToken, a.Grant, a.User, a.Roles, a.Client, more)
+	i.requestedClaims(InIDToken, &a.Grant, &a.User, a.Roles, &a.Client, more)
 	token, err := i.sign(signer, TypeIDToken, &idClaims{
 		Issuer:          i.URL,
-		Subject:         subjectOf(a.Grant),
+		Subject:         subjectOf(&a.Grant),
 		Audience:        a.Grant.ClientID,
 		Expires:         now.Add(i.IDLifetime).Unix(),
 		IssuedAt:        now.Unix(),
@@ -185,7 +185,7 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access, code 
 		SessionID:       a.Grant.SessionID,
 	}, more)
 	if err == nil {
-		i.Counts.token(kindID, a.Client)
+		i.Counts.token(kindID, &a.Client)
 	}
 	return token, err
 }

@@ -10,7 +10,7 @@ import (
 // section 5.5); empty: the client may not have the claim there. The client has to be registered for
 // the scope, and the user is asked about it. A custom claim whose scope belongs to a resource is
 // given with that scope only: nobody allows access to a resource by allowing a claim.
-func (i *Issuer) claimScope(client userstore.Client, in, claim string) string {
+func (i *Issuer) claimScope(client *userstore.Client, in, claim string) string {
 	if scope := scopeOf(claim); scope != "" {
 		if registeredFor(client, scope) {
 			return scope
@@ -26,7 +26,7 @@ func (i *Issuer) claimScope(client userstore.Client, in, claim string) string {
 }
 
 // isNamed reports whether c is the custom claim that client requested for a place.
-func (i *Issuer) isNamed(c CustomClaim, client userstore.Client, in, claim string) bool {
+func (i *Issuer) isNamed(c CustomClaim, client *userstore.Client, in, claim string) bool {
 	return c.Name == claim && slices.Contains(c.In, in) && i.isOfUser(c.Scope) && registeredFor(client, c.Scope)
 }
 
@@ -42,7 +42,7 @@ var claimPlaces = []string{InIDToken, InUserinfo}
 func (i *Issuer) namedScopes(requested claimsRequest, client userstore.Client) (scopes []string) {
 	for _, in := range claimPlaces {
 		for claim := range requested.of(in) {
-			scopes = append(scopes, i.claimScope(client, in, claim))
+			scopes = append(scopes, i.claimScope(&client, in, claim))
 		}
 	}
 	return scopes
@@ -55,7 +55,7 @@ func (i *Issuer) allowedClaims(requested claimsRequest, client userstore.Client)
 	keep := func(in string) map[string]*requestedClaim {
 		out := map[string]*requestedClaim{}
 		for claim, w := range requested.of(in) {
-			if i.claimScope(client, in, claim) != "" {
+			if i.claimScope(&client, in, claim) != "" {
 				out[claim] = w
 			}
 		}
@@ -67,17 +67,17 @@ func (i *Issuer) allowedClaims(requested claimsRequest, client userstore.Client)
 // requestedClaims adds the claims of a grant that its client requested by name for a place, as far
 // as the client may still have them. Claims that the user does not have are left out, essential or
 // not.
-func (i *Issuer) requestedClaims(in string, g userstore.Grant, u userstore.User, roles []string,
-	client userstore.Client, out map[string]any,
+func (i *Issuer) requestedClaims(in string, g *userstore.Grant, u *userstore.User, roles []string,
+	client *userstore.Client, out map[string]any,
 ) {
 	for claim := range claimsRequestOf(g.Claims).of(in) {
 		if i.claimScope(client, in, claim) == "" {
 			continue
 		}
-		v := userClaim(u, claim)
+		v := userClaim(*u, claim)
 		for _, c := range i.Claims {
 			if v == nil && i.isNamed(c, client, in, claim) {
-				v = c.of(u, roles)
+				v = c.of(*u, roles)
 			}
 		}
 		if v != nil {

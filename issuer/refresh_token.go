@@ -23,7 +23,7 @@ import (
 // on every replica.
 
 // mintRefresh makes the refresh token of the grant's generation.
-func (i *Issuer) mintRefresh(s signers, a Authorization) (string, error) {
+func (i *Issuer) mintRefresh(s *signers, a *Authorization) (string, error) {
 	token, err := i.sign(s.of(i.Keys.RefreshAlgorithm()), TypeRefreshToken, &refreshClaims{
 		Issuer:     i.URL,
 		Audience:   i.URL,
@@ -35,7 +35,7 @@ func (i *Issuer) mintRefresh(s signers, a Authorization) (string, error) {
 		Expires:    i.end(a.Grant).Unix(),
 	}, nil)
 	if err == nil {
-		i.Counts.token(kindRefresh, a.Client)
+		i.Counts.token(kindRefresh, &a.Client)
 	}
 	return token, err
 }

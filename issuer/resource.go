@@ -23,7 +23,7 @@ type Resource struct {
 // openTo reports whether client needs no registration for the resource and its scopes. An operator
 // cannot know a client that comes by itself, so what such a client may ask for is decided once for
 // all of them, and the user decides about each.
-func (r Resource) openTo(client userstore.Client) bool { return r.SelfMade && client.SelfMade() }
+func (r Resource) openTo(client *userstore.Client) bool { return r.SelfMade && client.SelfMade() }
 
 var (
 	errTarget      = refuse(InvalidTarget, "This client may not ask for such a resource: name one that is registered for it, or none.")
@@ -42,7 +42,7 @@ func (i *Issuer) resources(asked []string, client userstore.Client) ([]Resource,
 		n := slices.IndexFunc(i.Resources, func(r Resource) bool { return userstore.SameResource(r.URI, uri) })
 		_, listed := userstore.Registered(client.Resources, uri)
 		switch {
-		case n < 0 || !listed && !i.Resources[n].openTo(client):
+		case n < 0 || !listed && !i.Resources[n].openTo(&client):
 			return nil, errTarget
 		case slices.ContainsFunc(out, func(r Resource) bool { return r.URI == i.Resources[n].URI }):
 			continue
@@ -62,7 +62,7 @@ func (i *Issuer) resources(asked []string, client userstore.Client) ([]Resource,
 func (i *Issuer) implied(scopes []string, client userstore.Client) []Resource {
 	var out []Resource
 	for _, r := range i.Resources {
-		if r.openTo(client) && slices.ContainsFunc(scopes, func(s string) bool { return i.belongsTo(s, r) }) {
+		if r.openTo(&client) && slices.ContainsFunc(scopes, func(s string) bool { return i.belongsTo(s, r) }) {
 			out = append(out, r)
 		}
 	}
@@ -134,7 +134,7 @@ func (i *Issuer) targetsOrDefaults(targets []Resource) []Resource {
 // audience returns the audience of an access token. With resources it is the resources alone;
 // without, it is the default audience, to which a first-party client has the issuer itself added,
 // so that its users can manage their account.
-func (i *Issuer) audience(named []Resource, client userstore.Client) []string {
+func (i *Issuer) audience(named []Resource, client *userstore.Client) []string {
 	if len(named) > 0 {
 		out := make([]string, len(named))
 		for n, r := range named {

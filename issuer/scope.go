@@ -137,7 +137,7 @@ func (i *Issuer) allowedScopes(client userstore.Client, targets []Resource, cand
 		switch {
 		case slices.Contains(out, s) || !userstore.IsScopeToken(s):
 		case s == userstore.ScopeAdmin && !client.FirstParty:
-		case !i.mayHold(client, targets, s):
+		case !i.mayHold(&client, targets, s):
 		default:
 			out = append(out, s)
 		}
@@ -186,7 +186,7 @@ func scopeNotAllowed(allowed []string) error {
 }
 
 // mayAdmin reports whether a user with roles may hold scope admin through client.
-func mayAdmin(client userstore.Client, roles []string) bool {
+func mayAdmin(client *userstore.Client, roles []string) bool {
 	return client.FirstParty && slices.Contains(roles, userstore.RoleAdmin)
 }
 
@@ -196,7 +196,7 @@ var errNotAdmin = refuse(InvalidScope, "The scope admin is only for users with t
 // (RFC 6749 section 6) and may still be held. Other scopes are ignored, as at the authorization
 // endpoint: an app whose unknown scope was dropped there names it again here.
 func (i *Issuer) narrow(asked []string, view userstore.GrantView, targets []Resource) ([]string, error) {
-	held := i.effective(view.Grant, view.Client, view.User.Roles, targets)
+	held := i.effective(&view.Grant, &view.Client, view.User.Roles, targets)
 	out := slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return !slices.Contains(held, s) })
 	if len(out) == 0 {
 		return nil, errNoneGranted
@@ -210,7 +210,7 @@ var errNoneGranted = refuse(InvalidScope,
 // registeredFor reports whether client is registered for scope; a client that lists no scopes is
 // registered for any. An operator who takes a scope away from a client takes it from existing
 // grants as well.
-func registeredFor(client userstore.Client, scope string) bool {
+func registeredFor(client *userstore.Client, scope string) bool {
 	return len(client.Scopes) == 0 || slices.Contains(client.Scopes, scope)
 }
 
@@ -220,20 +220,20 @@ func registeredFor(client userstore.Client, scope string) bool {
 // Neither what a client that came by itself registered nor what it asked for before limits it at a
 // resource that is open to it: an MCP client registers with the scopes of its first request, and
 // asks for more when the resource server wants more.
-func (i *Issuer) mayHold(client userstore.Client, targets []Resource, scope string) bool {
+func (i *Issuer) mayHold(client *userstore.Client, targets []Resource, scope string) bool {
 	return registeredFor(client, scope) ||
 		slices.ContainsFunc(targets, func(r Resource) bool { return r.openTo(client) && i.belongsTo(scope, r) })
 }
 
 // holdsAdmin reports whether a grant of a user with roles may carry scope admin now.
-func (i *Issuer) holdsAdmin(g userstore.Grant, client userstore.Client, roles []string) bool {
+func (i *Issuer) holdsAdmin(g *userstore.Grant, client *userstore.Client, roles []string) bool {
 	return mayAdmin(client, roles) && (!i.adminNeedsTwo() || g.ACR == userstore.TwoFactors)
 }
 
 // effective returns the scopes of g that an access token for targets carries if the request
 // names none: those that the client is still registered for, admin only while the user may hold it,
 // and a resource's scopes only if the resource is named.
-func (i *Issuer) effective(g userstore.Grant, client userstore.Client, roles []string, targets []Resource) []string {
+func (i *Issuer) effective(g *userstore.Grant, client *userstore.Client, roles []string, targets []Resource) []string {
 	out, about := make([]string, 0, len(g.Scopes)), i.targetsOrDefaults(targets)
 	for _, s := range g.Scopes {
 		if i.mayHold(client, about, s) && (s != userstore.ScopeAdmin || i.holdsAdmin(g, client, roles)) && i.accepts(targets, s) {

@@ -164,7 +164,7 @@ func (i *Issuer) setUp(
 	if err != nil {
 		return TokenResponse{}, nil, err
 	}
-	if slices.Contains(l.Scopes, userstore.ScopeAdmin) && !mayAdmin(client, u.Roles) {
+	if slices.Contains(l.Scopes, userstore.ScopeAdmin) && !mayAdmin(&client, u.Roles) {
 		v := userstore.Verified{User: u, Client: client}
 		return TokenResponse{}, nil, i.Accounts.Refuse(ctx, v, "not_admin", errNotAdmin)
 	}

@@ -127,7 +127,7 @@ func (i *Issuer) newPlace(ctx context.Context) (int64, error) {
 
 // statusOf returns the claim status of an access token; nil if status lists are off. A grant that was
 // made without a place, and a client's first token, get one here.
-func (i *Issuer) statusOf(ctx context.Context, a Authorization) (*statusClaim, error) {
+func (i *Issuer) statusOf(ctx context.Context, a *Authorization) (*statusClaim, error) {
 	s := i.Status
 	if s == nil {
 		return nil, nil

@@ -15,7 +15,7 @@ var errNoSubject = refuse(AccessDenied, "The account is disabled, or known to to
 // server that gets its tokens, knows the user by (OIDC Core section 8). It stays as it is while the
 // grant lives, whatever happens to the client's registration: a refreshed ID token must name the
 // same sub (OIDC Core section 12.2).
-func subjectOf(g userstore.Grant) string { return cmp.Or(g.Subject, g.UserID) }
+func subjectOf(g *userstore.Grant) string { return cmp.Or(g.Subject, g.UserID) }
 
 // pairwiseSubject returns the subject that a code or grant of client keeps; empty: the client knows
 // the user by the user's id. A first call makes and stores the subject.

@@ -115,7 +115,7 @@ func (i *Issuer) token(ctx context.Context, r TokenRequest) (TokenResponse, erro
 // completeUser reads the user if the tokens carry claims that the grant's row does not hold. The
 // grant has moved by then; a client that is told to try again gets the same tokens.
 func (i *Issuer) completeUser(ctx context.Context, a *Authorization) error {
-	if a.User.Email != "" || a.Grant.UserID == "" || !i.needsUser(*a) {
+	if a.User.Email != "" || a.Grant.UserID == "" || !i.needsUser(a) {
 		return nil
 	}
 	u, err := i.Accounts.Store.UserByID(ctx, a.Grant.UserID)

@@ -157,13 +157,13 @@ func (c CustomClaim) Check() error {
 }
 
 // customClaims returns the custom claims of one place. u is zero if the token has no user.
-func (i *Issuer) customClaims(in string, u userstore.User, roles, scopes []string) map[string]any {
+func (i *Issuer) customClaims(in string, u *userstore.User, roles, scopes []string) map[string]any {
 	out := map[string]any{}
 	for _, c := range i.Claims {
 		if !slices.Contains(c.In, in) || c.Scope != "" && !slices.Contains(scopes, c.Scope) {
 			continue
 		}
-		if v := c.of(u, roles); v != nil {
+		if v := c.of(*u, roles); v != nil {
 			out[c.Name] = v
 		}
 	}
@@ -190,13 +190,13 @@ func (c CustomClaim) of(u userstore.User, roles []string) any {
 
 // scopedClaims adds the claims of the granted scopes: the standard claims of each (OIDC Core
 // section 5.4), and the operator's custom claims of those scopes.
-func (i *Issuer) scopedClaims(u userstore.User, roles, scopes []string, out map[string]any) {
+func (i *Issuer) scopedClaims(u *userstore.User, roles, scopes []string, out map[string]any) {
 	for _, s := range scopeClaims {
 		if !slices.Contains(scopes, s.scope) {
 			continue
 		}
 		for _, name := range s.claims {
-			if v := userClaim(u, name); v != nil {
+			if v := userClaim(*u, name); v != nil {
 				out[name] = v
 			}
 		}
@@ -205,7 +205,7 @@ func (i *Issuer) scopedClaims(u userstore.User, roles, scopes []string, out map[
 		if c.Scope == "" || !slices.Contains(c.In, InUserinfo) || !slices.Contains(scopes, c.Scope) {
 			continue
 		}
-		if v := c.of(u, roles); v != nil {
+		if v := c.of(*u, roles); v != nil {
 			out[c.Name] = v
 		}
 	}
@@ -213,7 +213,7 @@ func (i *Issuer) scopedClaims(u userstore.User, roles, scopes []string, out map[
 
 // needsUser reports whether the tokens of a will hold more about the user than the grant's row
 // does.
-func (i *Issuer) needsUser(a Authorization) bool {
+func (i *Issuer) needsUser(a *Authorization) bool {
 	if slices.ContainsFunc(i.Claims, func(c CustomClaim) bool { return c.From != "" && c.From != "roles" }) {
 		return true
 	}

@@ -26,10 +26,10 @@ func (i *Issuer) Userinfo(ctx context.Context, p Presented) (Answer, error) {
 		return Answer{}, errNoOpenID
 	}
 	user, client := live.view.User, live.view.Client
-	out := i.customClaims(InUserinfo, user, user.Roles, scopes)
-	i.requestedClaims(InUserinfo, live.view.Grant, user, user.Roles, client, out)
-	i.scopedClaims(user, user.Roles, scopes, out)
-	out["sub"] = subjectOf(live.view.Grant)
+	out := i.customClaims(InUserinfo, &user, user.Roles, scopes)
+	i.requestedClaims(InUserinfo, &live.view.Grant, &user, user.Roles, &client, out)
+	i.scopedClaims(&user, user.Roles, scopes, out)
+	out["sub"] = subjectOf(&live.view.Grant)
 	if client.UserinfoAlg == "" {
 		return Answer{Claims: out}, nil
 	}
