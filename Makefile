@@ -144,7 +144,7 @@ RATIO_UNITS := ratio OR ratio-naked OR ×raw OR x-raw OR "raw/ours" OR vs-bare O
 bench: postgres
 	@$(MAKE) --no-print-directory $(BENCH_OUT)
 	@$(GO) tool -modfile=internal/tools/go.mod benchstat -table pkg -ignore goos,goarch,cpu,machine,commit,go \
-	  -filter '.unit:($(RATIO_UNITS))' baseline=$(BASELINE) now=$(BENCH_OUT)
+	  -filter '.unit:($(RATIO_UNITS))' $(if $(wildcard $(BASELINE)),baseline=$(BASELINE)) now=$(BENCH_OUT)
 
 .PHONY: $(BENCH_OUT)
 $(BENCH_OUT):
