@@ -55,6 +55,7 @@ func TestOnlyTokensOfThisRunCount(t *testing.T) {
 		for name, token := range map[string]string{
 			"another key":       others.token(t, header, good),
 			"another algorithm": ours.token(t, other, good),
+			"a false header":    ours.token(t, map[string]any{"alg": "ES256"}, good), // signed with RS256
 			"another issuer":    ours.token(t, header, map[string]any{"iss": "https://other.example.com", "exp": later}),
 			"expired":           ours.token(t, header, map[string]any{"iss": issuerURL, "exp": 1}),
 			"no signature":      right[:len(right)-40],
