@@ -32,6 +32,9 @@ func (h *handler) clientAddress(r *http.Request) string {
 		return ""
 	}
 	if len(h.trusted) == 0 || !h.trusts(peer) {
+		if host, _, _ := strings.Cut(r.RemoteAddr, ":"); peer.Is4() && strings.Contains(host, ".") {
+			return strings.Trim(host, "[]") // as String would write it: an IPv4 address has one text
+		}
 		return peer.String()
 	}
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")

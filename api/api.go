@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -341,7 +342,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	if err := required.Missing(s, "Metrics", "Traces", "Logos", "CORSOrigins", "PasskeyOrigins", "TrustedProxies"); err != nil {
 		return nil, err
 	}
-	h := &handler{Server: s, resources: map[*mux.Route]*resource{}}
+	h := &handler{Server: s, resources: map[*mux.Route]*resource{}, plain: map[string]*resource{}}
 	// The path is matched as it was sent: an encoded letter, a double slash or a dot
 	// segment is another path, hence 404, and there is nothing to redirect to. mux would
 	// by default send `//evil.test/..` to a Location that a browser takes for another host.
@@ -362,10 +363,23 @@ func (s *Server) Handler() (http.Handler, error) {
 			res.methods[http.MethodHead] = rt.handle
 		}
 	}
-	for _, res := range byPath {
+	for path, res := range byPath {
 		res.allow = []string{allowed(res.methods)}
+		for _, mount := range s.mounts(path) {
+			h.lookUp(mount)
+		}
 	}
 	return h, h.prepare()
+}
+
+// lookUp lets a path be looked up, if the router answers it without variables. The router sees nothing
+// of a request but its path, so the answer is always the same.
+func (h *handler) lookUp(path string) {
+	r := &http.Request{URL: &url.URL{Path: path}}
+	var match mux.RouteMatch
+	if h.router.Match(r, &match) && len(match.Vars) == 0 {
+		h.plain[r.URL.EscapedPath()] = h.resources[match.Route]
+	}
 }
 
 // mounts lists the paths that a template is served under. With an issuer …/p every

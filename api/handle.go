@@ -32,6 +32,7 @@ type handler struct {
 	*Server
 	router    *mux.Router
 	resources map[*mux.Route]*resource
+	plain     map[string]*resource // by path: those that the router finds by the path alone
 	trusted   []netip.Prefix
 	origins   origins
 	timeout   time.Duration
@@ -63,8 +64,10 @@ var unmatched = &resource{template: "unmatched", class: accountAPI, allow: []str
 // answer is the ResponseWriter that handlers get; it keeps the status that was sent.
 type answer struct {
 	http.ResponseWriter
-	status int
-	note   refusal.Note // for the log line of a refused request
+	status  int
+	id      [1]string    // the request id, as the value of its header
+	address string       // of the client, once it is known
+	note    refusal.Note // for the log line of a refused request
 
 	span    span.Span
 	traceID string // empty: the request is not recorded
@@ -92,41 +95,52 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := h.Now()
 	id := h.NewID()
-	a := &answer{ResponseWriter: w}
-	res := unmatched
-	var match mux.RouteMatch
-	if h.router.Match(r, &match) {
-		res = h.resources[match.Route]
-	}
+	a := &answer{ResponseWriter: w, id: [1]string{id}}
+	res, vars := h.find(r)
 	r = h.beginTrace(a, r, res)
 	var failure *problem.Problem
 	defer func() {
 		if p := recover(); p != nil {
 			failure = h.recovered(a, r, res, id, p)
 		}
-		h.report(r, a, res, id, h.Now().Sub(began), failure)
+		h.report(r, a, res, h.Now().Sub(began), failure)
 		a.endTrace(failure)
 		if failure != nil && failure.Abort {
 			panic(http.ErrAbortHandler)
 		}
 	}()
 
-	h.setHeaders(w.Header(), res, id)
-	if err := h.serve(a, r, res, &match, id); err != nil {
+	h.setHeaders(w.Header(), res, a)
+	if err := h.serve(a, r, res, vars, id); err != nil {
 		failure = problem.From(err)
 		h.writeProblem(a, r, res.class, failure)
 	}
 }
 
+// find returns the resource of a request, and what its path has in the place of the template's
+// variables. The router tries one route after the other, so most paths are looked up before.
+func (h *handler) find(r *http.Request) (*resource, map[string]string) {
+	if res := h.plain[r.URL.EscapedPath()]; res != nil {
+		return res, nil
+	}
+	var match mux.RouteMatch
+	if !h.router.Match(r, &match) {
+		return unmatched, nil
+	}
+	return h.resources[match.Route], match.Vars
+}
+
 // serve finds the method and runs its handler.
-func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.RouteMatch, id string) error {
+func (h *handler) serve(a *answer, r *http.Request, res *resource, vars map[string]string, id string) error {
 	if res == unmatched && r.Method != http.MethodConnect {
 		return errNothing
 	}
 	if res.class.bounded() { // all of it: setCORS asks the store as well
 		ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
 		defer cancel()
-		r = r.WithContext(ctx)
+		origin := h.origin(r, id)
+		a.address = origin.Address
+		r = r.WithContext(refusal.With(audit.WithOrigin(ctx, origin), &a.note))
 	}
 	h.setCORS(a.Header(), r, res)
 	handle := res.methods[r.Method]
@@ -138,7 +152,7 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 		}
 		return problem.New(problem.MethodNotAllowed, "")
 	}
-	for name, value := range match.Vars {
+	for name, value := range vars {
 		r.SetPathValue(name, value)
 	}
 	if !res.class.bounded() {
@@ -151,10 +165,8 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 		a.Header().Set("Connection", "close")
 		return problem.New(problem.BodyTooLarge, "")
 	}
-	r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody)
-	r = r.WithContext(refusal.With(audit.WithOrigin(r.Context(), h.origin(r, id)), &a.note))
-	for name, value := range match.Vars {
-		r.SetPathValue(name, value)
+	if r.Body != http.NoBody {
+		r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody)
 	}
 	if res.class == ownPage && r.Method == http.MethodPost {
 		if err := h.checkOrigin(r); err != nil {
@@ -183,10 +195,10 @@ var (
 // Keys are written in canonical form straight into the map. Each header costs 2 % of
 // what a bare answer takes, so public documents, which render and link nothing, go
 // without the two that only speak to browsers that show a page.
-func (h *handler) setHeaders(header http.Header, res *resource, id string) {
+func (h *handler) setHeaders(header http.Header, res *resource, a *answer) {
 	header["Cache-Control"] = noStore
 	header["X-Content-Type-Options"] = nosniff
-	header["X-Request-Id"] = []string{id}
+	header["X-Request-Id"] = a.id[:]
 	if h.hsts {
 		header["Strict-Transport-Security"] = hstsValue
 	}
@@ -225,7 +237,7 @@ func (h *handler) recovered(a *answer, r *http.Request, res *resource, id string
 // report writes the one log line of a request and counts it. Path and query are not logged, because
 // clients put secrets there. A failure of the server is logged with its cause, a refusal with the
 // client and the reason, which the answer may not name.
-func (h *handler) report(r *http.Request, a *answer, res *resource, id string, took time.Duration, f *problem.Problem) {
+func (h *handler) report(r *http.Request, a *answer, res *resource, took time.Duration, f *problem.Problem) {
 	status, method := a.status, r.Method
 	if status == 0 {
 		status = http.StatusOK // as net/http answers when a handler wrote nothing
@@ -248,10 +260,13 @@ func (h *handler) report(r *http.Request, a *answer, res *resource, id string, t
 	if !h.Log.Enabled(ctx, level) {
 		return
 	}
+	if a.address == "" {
+		a.address = h.clientAddress(r)
+	}
 	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
-		slog.String("request_id", id), slog.String("method", method), slog.String("route", res.template),
-		slog.Int("status", status), slog.Duration("took", took), slog.String("address", h.clientAddress(r)))
+		slog.String("request_id", a.id[0]), slog.String("method", method), slog.String("route", res.template),
+		slog.Int("status", status), slog.String("took", took.String()), slog.String("address", a.address))
 	if a.traceID != "" {
 		attrs = append(attrs, slog.String("trace_id", a.traceID))
 	}

@@ -182,17 +182,23 @@ type source struct{ random io.Reader } // nil: the system's
 func (s source) id() string {
 	for {
 		id := s.grant()
-		if text := base64.RawURLEncoding.EncodeToString(id[:]); text[0] != '-' && text[0] != '_' {
-			return text
+		var text [22]byte // as long as base64url of 16 bytes
+		base64.RawURLEncoding.Encode(text[:], id[:])
+		if text[0] != '-' && text[0] != '_' {
+			return string(text[:])
 		}
 	}
 }
 
 func (s source) grant() (id userstore.GrantID) {
 	if s.random == nil {
-		rand.Read(id[:])
+		rand.Read(id[:]) // keeps id on the stack, which the other reader cannot
 		return id
 	}
+	return s.drawn()
+}
+
+func (s source) drawn() (id userstore.GrantID) {
 	if _, err := io.ReadFull(s.random, id[:]); err != nil {
 		panic(fmt.Errorf("%w: draw an id: %w", userstore.ErrUnavailable, err))
 	}
