@@ -140,7 +140,7 @@ func TestThereIsNoOtherWayOut(t *testing.T) {
 			return err
 		case entry.IsDir():
 			// Not part of the server: tests, the library of resource servers, tools and examples.
-			if slices.Contains([]string{"api/apitest", "internal/chaos", "internal/faultproxy", "internal/interop",
+			if slices.Contains([]string{"api/apitest", "internal/chaos", "internal/faultproxy", "internal/interop", "internal/load",
 				"internal/tools", "userstore/sqlstore/pgproxy", "verifier", "docs/examples", ".git"}, name) ||
 				strings.HasSuffix(name, "test") && name != "" || entry.Name() == "node_modules" {
 				return filepath.SkipDir

@@ -51,15 +51,14 @@ type pace struct {
 	first, least, most int // how many rows a batch removes at most
 	// A pause is rest times as long as the batch before it, so that however much there is to remove,
 	// most of the store's time is left to requests; and longestRest at most.
-	rest time.Duration
+	rest, longestRest time.Duration
 }
 
-const longestRest = 100 * time.Millisecond
-
 var (
-	besideWriters = pace{batchTakes: 8 * time.Millisecond, first: 100, least: 50, most: 2000, rest: 4}
-	// Of SQLite's writes one runs at a time: each request that comes meanwhile waits for the batch.
-	oneWriter = pace{batchTakes: time.Millisecond, first: 10, least: 10, most: 2000, rest: 40}
+	besideWriters = pace{batchTakes: 8 * time.Millisecond, first: 100, least: 50, most: 2000, rest: 4, longestRest: 100 * time.Millisecond}
+	// Of SQLite's writes one runs at a time: each request that comes meanwhile waits for the batch. A kind
+	// that takes several statements for a batch, or a commit for each row, removes few rows at a time.
+	oneWriter = pace{batchTakes: time.Millisecond, first: 10, least: 2, most: 2000, rest: 30, longestRest: time.Second}
 )
 
 func paceOf(engine string) pace {
@@ -167,7 +166,7 @@ func (p pace) sweepKinds(ctx context.Context, now clock, kinds ...*expiring) err
 				continue
 			}
 			left = left || !k.done
-			if !k.done && !pause(ctx, min(p.rest*max(took, time.Millisecond), longestRest)) {
+			if !k.done && !pause(ctx, min(p.rest*max(took, time.Millisecond), p.longestRest)) {
 				return errors.Join(errs...)
 			}
 		}

@@ -43,7 +43,7 @@ func TestF38ASweepThatIsEndedAnywhere(t *testing.T) {
 				}
 				return now, nil
 			}
-			sweepAll(ctx, db, paceOf(db.Engine()), clock, 24*time.Hour, slog.New(slog.DiscardHandler))
+			sweepAll(ctx, db, besideWriters, clock, 24*time.Hour, slog.New(slog.DiscardHandler))
 			ended := ctx.Err() != nil
 			end()
 			if !ended {
