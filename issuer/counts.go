@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -136,7 +137,7 @@ func (c *Counts) add(id string) *counts.Outcomes {
 		}
 	}
 	own := &counts.Outcomes{}
-	next[id] = own
+	next[strings.Clone(id)] = own // of a row whose texts share memory
 	c.clients.Store(&next)
 	return own
 }
