@@ -44,9 +44,8 @@ func tendEvents(ctx context.Context, db userstore.Store, now clock) error {
 
 // pace is how much of a store's time the sweeper takes.
 type pace struct {
-	// A batch grows or shrinks until it takes about so long: a request hardly waits longer for the
-	// store than that. A store that is busy slows the sweeper down, but only so far that it still
-	// removes more than a busy store takes in.
+	// A batch grows or shrinks until it takes about so long, its waiting for a turn included: a request
+	// hardly waits longer for the store than that, and a store that is busy slows the sweeper down.
 	batchTakes         time.Duration
 	first, least, most int // how many rows a batch removes at most
 	// A pause is rest times as long as the batch before it, so that however much there is to remove,

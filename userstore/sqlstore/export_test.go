@@ -204,6 +204,12 @@ func Batch(ctx context.Context, db *DB, statements ...string) error {
 	return err
 }
 
+// BatchOnce is Batch without another try.
+func BatchOnce(ctx context.Context, db *DB, statement string) error {
+	_, err := db.engine.batch(ctx, []stmt{bind(statement)})
+	return err
+}
+
 // Transact runs a statement in a transaction of its own.
 func Transact(ctx context.Context, db *DB, statement string) error {
 	return db.engine.transact(ctx, func(run exec) error {

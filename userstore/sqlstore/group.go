@@ -174,7 +174,8 @@ const (
 )
 
 // runTogether runs jobs in one transaction. A job that the database refuses is taken back alone. The
-// transaction does not end with the context of any one call: it is that of others, too.
+// transaction does not end with the context of any one call: it is that of others, too. So a call may wait
+// past its deadline, for as long as the jobs and the disk take.
 func (e *sqliteEngine) runTogether(jobs []*job) {
 	ctx := context.Background()
 	var ready []*job
@@ -200,7 +201,7 @@ func (e *sqliteEngine) runTogether(jobs []*job) {
 			refusal, err := j.runWithin(ctx, within(ctx, tx, statements[i]), marks)
 			if err != nil {
 				faulty, fault = j, err
-				return errAbandoned
+				return abandonedBy(err)
 			}
 			refusals[i] = refusal
 		}
@@ -215,6 +216,15 @@ func (e *sqliteEngine) runTogether(jobs []*job) {
 	if faulty != nil {
 		faulty.err = fault
 	}
+}
+
+// abandonedBy returns the error of the jobs beside a faulty one. It names a failure of SQLite, a full disk
+// say, which is theirs as well; another failure is none of their business.
+func abandonedBy(fault error) error {
+	if lite, ok := errors.AsType[*sqlite.Error](fault); ok {
+		return fmt.Errorf("%w: %w", errAbandoned, lite)
+	}
+	return errAbandoned
 }
 
 // runWithin runs a job in the transaction of its group. After a refusal nothing of the job is left, and
@@ -245,7 +255,7 @@ func (j *job) runWithin(ctx context.Context, prepared, marks []*sql.Stmt) (refus
 // statement, and nothing else.
 func onlyRefused(err error) bool {
 	lite, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (lite.Code()&0xff == sqlite3.SQLITE_CONSTRAINT || lite.Code() == sqlite3.SQLITE_TOOBIG)
+	return ok && lite.Code()&0xff == sqlite3.SQLITE_CONSTRAINT
 }
 
 // prepare returns prepared statements. It needs the one connection, which a transaction has.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -126,6 +127,27 @@ func TestAFaultyWriteLetsTheOthersTryAgain(t *testing.T) {
 	}
 	if got := rowsOf(t, path); !slices.Equal(got, []int{1, 2}) {
 		t.Errorf("rows: %v", got)
+	}
+}
+
+// What SQLite failed by stands in the errors of all: a full disk has to be told whoever met it first.
+func TestTheFaultOfAGroupIsNamed(t *testing.T) {
+	db, _ := uniqueScratch(t)
+	release := sqlstore.HoldTurn(t, db)
+	var all sync.WaitGroup
+	errs := make([]error, 3)
+	for i, statement := range []string{insert(1), "INSERT INTO scratch VALUES (abs(-9223372036854775808))", insert(2)} {
+		all.Go(func() { errs[i] = sqlstore.BatchOnce(t.Context(), db, statement) })
+		for sqlstore.Queued(db) <= i {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	release()
+	all.Wait()
+	for i, err := range errs {
+		if err == nil || !strings.Contains(err.Error(), "integer overflow") {
+			t.Errorf("call %d: %v", i, err)
+		}
 	}
 }
 

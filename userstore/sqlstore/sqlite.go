@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,17 +68,17 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 	if err := checkFile(ctx, path); err != nil {
 		return nil, err
 	}
-	common := []string{waitBusy, "journal_mode(WAL)", "synchronous(FULL)",
-		"foreign_keys(ON)", "trusted_schema(OFF)", "journal_size_limit(67108864)", "wal_autocheckpoint(0)"}
-	writer, err := sql.Open("sqlite", address(path, url.Values{"_pragma": common, "_txlock": {"immediate"}}))
+	common := []string{waitBusy, "journal_mode(WAL)", "foreign_keys(ON)", "trusted_schema(OFF)", "journal_size_limit(67108864)", "wal_autocheckpoint(0)"}
+	durable := append(slices.Clone(common), "synchronous(FULL)")
+	writer, err := sql.Open("sqlite", address(path, url.Values{"_pragma": durable, "_txlock": {"immediate"}}))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	sweeper, err := sql.Open("sqlite", address(path, url.Values{"_pragma": append(common, "synchronous(NORMAL)")}))
+	sweeper, err := sql.Open("sqlite", address(path, url.Values{"_pragma": append(slices.Clone(common), "synchronous(NORMAL)")}))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	reader, err := sql.Open("sqlite", address(path, url.Values{"_pragma": append(common, "query_only(ON)")}))
+	reader, err := sql.Open("sqlite", address(path, url.Values{"_pragma": append(slices.Clone(durable), "query_only(ON)")}))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -88,7 +89,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 	sweeper.SetMaxOpenConns(1)
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
-	if e.checkpoints, err = newCheckpointer(path, common, e); err != nil {
+	if e.checkpoints, err = newCheckpointer(path, durable, e); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := e.checkWritable(ctx); err != nil {
