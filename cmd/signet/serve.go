@@ -275,11 +275,13 @@ func (a *app) serve(ctx context.Context, c configs.Config, o serveOptions) error
 	running.Go(func() { mailer.Run(sending) })
 	running.Go(func() { logouts.Run(sending) })
 	running.Go(func() { sweep(background, sweptStore{db, swept}, manager.Ready, c.Audit.Retention, log) })
+	running.Go(func() { indexNames(background, db, manager.Ready, log) })
 
 	warnOfUnknownClients(ctx, db, iss.Resources, log) // before serving, so before the server can be stopped
 
 	logMail(mailer, log)
 	logVerification(c, log)
+	logSearch(ctx, db, log)
 
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()

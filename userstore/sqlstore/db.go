@@ -83,6 +83,8 @@ type stmt struct {
 	args  []any
 	vital bool // does not queue behind requests: see spareConns
 	entry bool // adds an entry to the audit log
+	// planned is a statement that PostgreSQL plans anew with its arguments, not once for all arguments.
+	planned bool
 }
 
 func bind(sql string, args ...any) stmt { return stmt{sql: sql, args: args} }

@@ -22,6 +22,15 @@ type dialect struct {
 	// It is empty where all writers wait for each other anyway.
 	lock     string
 	advances advances // the statement of a refresh: see advance
+	// search reads searchIndexes.
+	search string
+	// byTrigrams is the rest of SELECT … FROM, a WHERE clause included, for the users u one of whose names
+	// holds a text; it works for the texts that hasTrigrams is true of. notYet are the users u, with two
+	// places for the text, who have such a name and whom it does not find yet; empty: it finds all.
+	byTrigrams  func(text string) condition
+	hasTrigrams func(text string, has searchIndexes) bool
+	notYet      string
+	turns       []searchTurn
 }
 
 // locked returns the statements that take the locks of these numbers; none where all writers wait
@@ -71,6 +80,8 @@ var postgresDialect = dialect{
 	},
 	hasTable: `SELECT CASE WHEN to_regclass($1) IS NULL THEN 0 ELSE 1 END`,
 	lock:     `SELECT pg_advisory_xact_lock($1)`,
+
+	search: postgresSearch, byTrigrams: byTrigramsPostgres, hasTrigrams: hasTrigramsPostgres, turns: searchTurns,
 }
 
 var sqliteDialect = dialect{
@@ -80,4 +91,7 @@ var sqliteDialect = dialect{
 	now:      sqliteNow,
 	probe:    []string{`UPDATE write_probe SET at = (` + sqliteNow + `) WHERE id = 1`},
 	hasTable: `SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = $1`,
+
+	search: sqliteSearch, byTrigrams: byTrigramsSQLite, hasTrigrams: hasTrigramsSQLite, turns: searchTurns,
+	notYet: `search_todo t CROSS JOIN users u WHERE u.id = t.user_id AND (` + namesHold + `)`,
 }

@@ -58,6 +58,9 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err := db.CheckSchema(ctx); err != nil {
 		return err
 	}
+	if err := db.FillSearch(ctx); err != nil {
+		return fmt.Errorf("index the users for searches: %w", err)
+	}
 	// A server makes the months, too. Where its role may not, a migration every month or two does.
 	now, err := db.Now(ctx)
 	if err == nil {

@@ -61,6 +61,9 @@ func (p *postgres) migrateBy(ctx context.Context, files fs.FS) error {
 		if err == nil {
 			err = migrate(ctx, goose.DialectPostgres, db, briefly{files})
 		}
+		if err == nil {
+			err = p.indexNames(ctx, db)
+		}
 		pg, _ := errors.AsType[*pgconn.PgError](err)
 		if pg == nil || pg.Code != "55P03" && pg.Code != "40P01" { // lock not available, deadlock
 			return err
