@@ -2,13 +2,17 @@ package load
 
 import (
 	"crypto"
+	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/signet-id/signet/internal/jose"
 )
 
 // token signs claims with a key of k, under a header.
@@ -123,5 +127,25 @@ func TestKeySetsAndPeople(t *testing.T) {
 		if person([]byte(body), false) == nil {
 			t.Errorf("%s counts", body)
 		}
+	}
+}
+
+// With a key that Signet does not take, it would sign with another one, and the run would fail.
+func TestSignetTakesTheKeys(t *testing.T) {
+	for range 100 {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kid, err := jose.Thumbprint(key.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if named(key) != (kid[0] != '-' && kid[0] != '_') {
+			t.Errorf("%s: %t", kid, named(key))
+		}
+	}
+	if named(ed25519.PrivateKey(nil)) || named((*rsa.PrivateKey)(nil)) {
+		t.Error("no key is one")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
@@ -24,11 +25,34 @@ type Keys struct {
 }
 
 func newKeys() (k Keys, err error) {
-	if k.RS256, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-		return k, err
+	for !named(k.RS256) {
+		if k.RS256, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+			return k, err
+		}
 	}
-	_, k.EdDSA, err = ed25519.GenerateKey(rand.Reader)
-	return k, err
+	for !named(k.EdDSA) {
+		if _, k.EdDSA, err = ed25519.GenerateKey(rand.Reader); err != nil {
+			return k, err
+		}
+	}
+	return k, nil
+}
+
+// named reports whether Signet would sign with a key: it makes another one in the place of a key whose
+// thumbprint begins with a sign that a command line takes for an option.
+func named(key crypto.Signer) bool {
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		if key == nil {
+			return false
+		}
+	case ed25519.PrivateKey:
+		if key == nil {
+			return false
+		}
+	}
+	kid, err := jose.Thumbprint(key.Public())
+	return err == nil && !strings.HasPrefix(kid, "-") && !strings.HasPrefix(kid, "_")
 }
 
 // seed makes the schema of a database and puts the keys into it, as the first start of a server would, so that the
