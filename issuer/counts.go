@@ -3,7 +3,6 @@ package issuer
 import (
 	"errors"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/signet-id/signet/internal/counts"
@@ -20,8 +19,7 @@ type Counts struct {
 
 	// Tokens are counted by client. A client of an operator has a count of its own, up to maxCounted
 	// of them. All clients that made themselves share one, so that strangers add none.
-	clients  atomic.Pointer[map[string]*counts.Outcomes]
-	adding   sync.Mutex
+	clients  counts.Cells[string, *counts.Outcomes]
 	selfMade counts.Outcomes
 	others   counts.Outcomes
 }
@@ -110,35 +108,18 @@ func (c *Counts) of(client *userstore.Client) *counts.Outcomes {
 	if client.Kind != "" {
 		return &c.selfMade
 	}
-	if known := c.clients.Load(); known != nil {
-		if own := (*known)[client.ID]; own != nil {
-			return own
-		}
-		if len(*known) >= maxCounted {
-			return &c.others
-		}
+	known := c.clients.All()
+	if own := known[client.ID]; own != nil {
+		return own
 	}
-	return c.add(client.ID)
-}
-
-func (c *Counts) add(id string) *counts.Outcomes {
-	c.adding.Lock()
-	defer c.adding.Unlock()
-	next := map[string]*counts.Outcomes{}
-	if known := c.clients.Load(); known != nil {
-		if own := (*known)[id]; own != nil {
-			return own
-		}
-		if len(*known) >= maxCounted {
-			return &c.others
-		}
-		for id, own := range *known {
-			next[id] = own
-		}
+	if len(known) >= maxCounted {
+		return &c.others
 	}
-	own := &counts.Outcomes{}
-	next[strings.Clone(id)] = own // of a row whose texts share memory
-	c.clients.Store(&next)
+	id := strings.Clone(client.ID) // of a row whose texts share memory
+	own, ok := c.clients.Within(maxCounted, id, func(string) *counts.Outcomes { return &counts.Outcomes{} })
+	if !ok {
+		return &c.others
+	}
 	return own
 }
 
@@ -149,10 +130,8 @@ func (c *Counts) Tokens(yield func(client, kind string, n uint64)) {
 	}
 	each(SelfMadeClients, &c.selfMade)
 	each(OtherClients, &c.others)
-	if known := c.clients.Load(); known != nil {
-		for id, own := range *known {
-			each(id, own)
-		}
+	for id, own := range c.clients.All() {
+		each(id, own)
 	}
 }
 

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"maps"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,8 +25,7 @@ type metrics struct {
 	latency  *prometheus.HistogramVec
 
 	// Looking up a labelled counter costs more than counting, so each is looked up once.
-	cells  atomic.Pointer[map[cellKey]cell] // copied whenever a cell is added; nobody changes the map
-	adding sync.Mutex                       // held by whoever replaces cells
+	cells counts.Cells[cellKey, cell]
 }
 
 type cellKey struct {
@@ -69,7 +65,6 @@ func newMetrics(p metricParts) *metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route", "method"}),
 	}
-	m.cells.Store(&map[cellKey]cell{})
 	build := buildVersion()
 	m.registry.MustRegister(
 		m.requests, m.latency,
@@ -90,25 +85,16 @@ func newMetrics(p metricParts) *metrics {
 
 // Request implements api.Metrics.
 func (m *metrics) Request(route, method string, status int, took time.Duration) {
-	key := cellKey{route, method, status}
-	c, ok := (*m.cells.Load())[key]
-	if !ok {
-		c = m.add(key)
-	}
+	c := m.cells.Of(cellKey{route, method, status}, m.cell)
 	c.requests.Inc()
 	c.latency.Observe(took.Seconds())
 }
 
-func (m *metrics) add(key cellKey) cell {
-	m.adding.Lock()
-	defer m.adding.Unlock()
-	next := maps.Clone(*m.cells.Load())
-	next[key] = cell{
+func (m *metrics) cell(key cellKey) cell {
+	return cell{
 		requests: m.requests.WithLabelValues(key.route, key.method, strconv.Itoa(key.status)),
 		latency:  m.latency.WithLabelValues(key.route, key.method),
 	}
-	m.cells.Store(&next)
-	return next[key]
 }
 
 func gauge(name, help string, value func() float64) prometheus.Collector {

@@ -4,6 +4,8 @@
 package counts
 
 import (
+	"maps"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,6 +55,46 @@ func (w *Words) Each(words []string, yield func(word string, n uint64)) {
 			yield(word, n)
 		}
 	}
+}
+
+// Cells holds what is counted by keys that are few and stay: a value is made when its key is first
+// met, and never changed or removed. Looking one up takes no lock and no memory. The zero value is
+// ready.
+type Cells[K comparable, V any] struct {
+	all    atomic.Pointer[map[K]V] // copied whenever a value is added
+	adding sync.Mutex              // held by whoever replaces all
+}
+
+// All returns the values by key. Nobody changes the map.
+func (c *Cells[K, V]) All() map[K]V {
+	if all := c.all.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// Of returns the value of a key. Where there is none yet, it is made.
+func (c *Cells[K, V]) Of(key K, make func(K) V) V {
+	v, _ := c.Within(math.MaxInt, key, make)
+	return v
+}
+
+// Within is Of, but makes no more than most values. It returns false for any other key.
+func (c *Cells[K, V]) Within(most int, key K, make func(K) V) (V, bool) {
+	all := c.All()
+	if v, ok := all[key]; ok || len(all) >= most {
+		return v, ok
+	}
+	c.adding.Lock()
+	defer c.adding.Unlock()
+	all = c.All()
+	if v, ok := all[key]; ok || len(all) >= most { // another call was first
+		return v, ok
+	}
+	next := map[K]V{key: make(key)}
+	maps.Copy(next, all)
+	c.all.Store(&next)
+	return next[key], true
 }
 
 // Bounds are the upper bounds of the buckets of every Histogram.

@@ -59,3 +59,33 @@ func TestCountingAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestCells(t *testing.T) {
+	var c counts.Cells[int, *counts.Outcomes]
+	if len(c.All()) != 0 {
+		t.Errorf("%v", c.All())
+	}
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for key := range 1000 {
+				c.Of(key%10, func(int) *counts.Outcomes { return &counts.Outcomes{} }).Add(0)
+			}
+		})
+	}
+	wait.Wait()
+	for key, cell := range c.All() {
+		cell.Each([]string{"met"}, func(_ string, n uint64) {
+			if n != 800 { // one value was made for all, and none was lost
+				t.Errorf("%d: %d", key, n)
+			}
+		})
+	}
+	fresh := func(int) *counts.Outcomes { return &counts.Outcomes{} }
+	if _, ok := c.Within(10, 10, fresh); ok || len(c.All()) != 10 {
+		t.Errorf("%d values of 10", len(c.All()))
+	}
+	if known, ok := c.Within(10, 9, fresh); !ok || known != c.Of(9, fresh) {
+		t.Error("a value that was made is not found when there are as many as there may be")
+	}
+}

@@ -3,9 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
-	"maps"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,8 +16,7 @@ import (
 
 // acts measures the calls of a DB by the method that was called, for metrics.
 type acts struct {
-	called atomic.Pointer[map[string]*act] // by method; copied whenever a method is called for the first time
-	adding sync.Mutex                      // held by whoever replaces called
+	called counts.Cells[string, *act] // by method
 
 	retries  counts.Outcomes // by RetryCauses
 	failures atomic.Uint64
@@ -34,29 +31,9 @@ type act struct {
 	calls counts.Histogram
 }
 
-// known returns the acts of the methods that have been called. Nobody changes the map.
-func (a *acts) known() map[string]*act {
-	if called := a.called.Load(); called != nil {
-		return *called
-	}
-	return nil
-}
-
 // of returns the act of a method. Only the method's first call takes memory.
 func (a *acts) of(method string) *act {
-	if act := a.known()[method]; act != nil {
-		return act
-	}
-	a.adding.Lock()
-	defer a.adding.Unlock()
-	known := a.known()
-	if act := known[method]; act != nil { // another call was first
-		return act
-	}
-	next := map[string]*act{method: {span: "store " + method}}
-	maps.Copy(next, known)
-	a.called.Store(&next)
-	return next[method]
+	return a.called.Of(method, func(method string) *act { return &act{span: "store " + method} })
 }
 
 // done counts a call that took so long and ended with err.
@@ -108,7 +85,7 @@ func (a *acts) retried(err error) {
 
 // Calls calls yield with the calls of each method since the DB was opened, retries included.
 func (db *DB) Calls(yield func(method string, calls counts.Durations)) {
-	for method, act := range db.acts.known() {
+	for method, act := range db.acts.called.All() {
 		yield(method, act.calls.Read())
 	}
 }
