@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"sort"
 	"strings"
 	"sync"
@@ -359,6 +360,25 @@ func TestH06H07WhoseAddressIsBelieved(t *testing.T) {
 				t.Errorf("iss %v", c["iss"])
 			}
 		})
+	}
+}
+
+// An address has one text, however the connection writes it.
+func TestThePeerIsLoggedByItsAddress(t *testing.T) {
+	s := apitest.New(t, apitest.Options{})
+	for peer, want := range map[string]string{
+		"192.0.2.7:80":          "192.0.2.7",
+		"[::ffff:192.0.2.8]:80": "192.0.2.8",
+		"[2001:DB8::9]:80":      "2001:db8::9",
+		"[fe80::1%eth0]:80":     "fe80::1",
+		"@":                     `""`, // of a socket of this machine
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/healthz", nil)
+		r.RemoteAddr = peer
+		s.Replicas[0].HTTP.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
+		if !strings.Contains(s.Log.String(), " address="+want+"\n") {
+			t.Errorf("%s is not %s in the log: %s", peer, want, s.Log)
+		}
 	}
 }
 
