@@ -146,7 +146,7 @@ func (m *Manager) generate(spare *material, alg string) error {
 		if err != nil {
 			return fmt.Errorf("name a new %s key: %w", alg, err)
 		}
-		if !nameable(kid) {
+		if !Nameable(kid) {
 			continue
 		}
 		if *spare == nil {
@@ -162,9 +162,9 @@ func (m *Manager) generate(spare *material, alg string) error {
 // line. One key in 32 cannot, so only a bug leads this far.
 const maxGenerated = 20
 
-// nameable reports whether a kid begins with a letter or digit. A kid that begins with a dash would
-// look like a flag of `signet keys revoke`.
-func nameable(kid string) bool { return kid[0] != '-' && kid[0] != '_' }
+// Nameable reports whether a kid, which is never empty, begins with a letter or digit. A Manager makes
+// another key otherwise: a kid that begins with a dash would look like a flag of `signet keys revoke`.
+func Nameable(kid string) bool { return kid[0] != '-' && kid[0] != '_' }
 
 // fill adds key material to the planned keys, and the secrets that the ring lacks.
 func (m *Manager) fill(c *Change, ring Ring, spare material, req request) (err error) {

@@ -72,16 +72,13 @@ func (s BareSetup) flows(address string, k Keys, refresh, access string) map[str
 		loginFlow: {address, each(func(n int) Worker {
 			return repeats(request("POST", "/login", credentials(fmt.Sprintf("login%d@example.com", n), ""), jsonType), k.accessToken(eddsa))
 		})},
-		keySetFlow: {address, each(func(int) Worker { return repeats(request("GET", "/jwks", ""), k.keySet()) })},
+		keySetFlow: k.keySets(address, "/jwks"),
 		userinfoFlow: {address, each(func(int) Worker {
 			return repeats(request("GET", "/userinfo", "", "Authorization: Bearer "+access), personOf(s.Subject, s.Email))
 		})},
 	}
 	for _, a := range algorithms {
-		flows[a.machine] = Script{address, each(func(int) Worker {
-			return repeats(request("POST", "/token/"+a.alg, "grant_type=client_credentials&resource="+resources[a.alg], formType,
-				basic("machine", machineSecret)), k.accessToken(a.alg))
-		})}
+		flows[a.machine] = k.machines(address, "/token/"+a.alg, a.alg)
 		flows[a.refresh] = Script{address, each(func(n int) Worker {
 			tokens := make([]string, sessions)
 			for i := range tokens {

@@ -107,6 +107,17 @@ func (k Keys) keySet() func(body []byte, sample bool) error {
 	}
 }
 
+// machines is the script of a client that gets tokens for itself, at path.
+func (k Keys) machines(address, path, alg string) Script {
+	asked := request("POST", path, "grant_type=client_credentials&resource="+resources[alg], formType, basic("machine", machineSecret))
+	return Script{address, each(func(int) Worker { return repeats(asked, k.accessToken(alg)) })}
+}
+
+// keySets is the script of a resource server that reads the key set, at path.
+func (k Keys) keySets(address, path string) Script {
+	return Script{address, each(func(int) Worker { return repeats(request("GET", path, ""), k.keySet()) })}
+}
+
 // refreshes is a Worker that refreshes sessions in turn, each with the refresh token of the answer before.
 // A contender that keeps the refresh token as it is does not rotate it.
 func (k Keys) refreshes(alg string, tokens []string, rotates bool, of func(session int, token string) []byte) Worker {

@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
@@ -25,34 +24,28 @@ type Keys struct {
 }
 
 func newKeys() (k Keys, err error) {
-	for !named(k.RS256) {
-		if k.RS256, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-			return k, err
-		}
+	k.RS256, err = newKey(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+	if err != nil {
+		return k, err
 	}
-	for !named(k.EdDSA) {
-		if _, k.EdDSA, err = ed25519.GenerateKey(rand.Reader); err != nil {
-			return k, err
-		}
-	}
-	return k, nil
+	k.EdDSA, err = newKey(func() (ed25519.PrivateKey, error) {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
+	})
+	return k, err
 }
 
-// named reports whether Signet would sign with a key: it makes another one in the place of a key whose
-// thumbprint begins with a sign that a command line takes for an option.
-func named(key crypto.Signer) bool {
-	switch key := key.(type) {
-	case *rsa.PrivateKey:
-		if key == nil {
-			return false
+// newKey generates keys until Signet would sign with one.
+func newKey[K crypto.Signer](generate func() (K, error)) (K, error) {
+	for {
+		key, err := generate()
+		if err != nil {
+			return key, err
 		}
-	case ed25519.PrivateKey:
-		if key == nil {
-			return false
+		if kid, err := jose.Thumbprint(key.Public()); err != nil || keys.Nameable(kid) {
+			return key, err
 		}
 	}
-	kid, err := jose.Thumbprint(key.Public())
-	return err == nil && !strings.HasPrefix(kid, "-") && !strings.HasPrefix(kid, "_")
 }
 
 // seed makes the schema of a database and puts the keys into it, as the first start of a server would, so that the

@@ -43,16 +43,13 @@ func (c Config) startNode(k Keys) (*Contender, error) {
 		return nil, err
 	}
 	flows := map[string]Script{
-		keySetFlow: {started.Address, each(func(int) Worker { return repeats(request("GET", "/jwks", ""), k.keySet()) })},
+		keySetFlow: k.keySets(started.Address, "/jwks"),
 		userinfoFlow: {started.Address, each(func(n int) Worker {
 			return repeats(request("GET", "/me", "", "Authorization: Bearer "+started.Userinfo[n]), personOf(person.Sub, person.Email))
 		})},
 	}
 	for _, a := range algorithms {
-		flows[a.machine] = Script{started.Address, each(func(int) Worker {
-			return repeats(request("POST", "/token", "grant_type=client_credentials&resource="+resources[a.alg], formType,
-				basic("machine", machineSecret)), k.accessToken(a.alg))
-		})}
+		flows[a.machine] = k.machines(started.Address, "/token", a.alg)
 		flows[a.refresh] = Script{started.Address, each(func(n int) Worker {
 			return k.refreshes(a.alg, started.Refresh[a.alg][n*sessions:(n+1)*sessions], true, func(_ int, token string) []byte {
 				return request("POST", "/token", "grant_type=refresh_token&client_id=app&refresh_token="+token, formType)

@@ -16,7 +16,7 @@ import (
 // program is a process beside this one that ends when its input closes or it is killed.
 type program struct {
 	cmd    *exec.Cmd
-	in     io.Closer
+	in     io.WriteCloser
 	log    *os.File
 	exited chan struct{}
 	once   sync.Once
@@ -26,39 +26,26 @@ type program struct {
 // JSON that the program answers with to the line of setup.
 func start(dir, name string, cmd *exec.Cmd, setup, into any) (_ *program, err error) {
 	p := &program{cmd: cmd, exited: make(chan struct{})}
-	if p.log, err = os.Create(filepath.Join(dir, name+".log")); err != nil {
+	if p.in, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	cmd.Stderr = p.log
-	cmd.SysProcAttr = endsWithUs()
-	in, err1 := cmd.StdinPipe()
-	var out io.ReadCloser
+	var out io.Reader
 	if into != nil {
 		if out, err = cmd.StdoutPipe(); err != nil {
 			return nil, err
 		}
 	}
-	if err1 != nil {
-		return nil, err1
+	if p.log, err = os.Create(filepath.Join(dir, name+".log")); err != nil {
+		return nil, err
 	}
-	p.in = in
+	cmd.Stderr = p.log
+	cmd.SysProcAttr = endsWithUs()
 	if err := cmd.Start(); err != nil {
+		p.log.Close()
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	if into == nil {
-		go p.wait()
-		return p, nil
-	}
-	line, err := json.Marshal(setup)
-	if err == nil {
-		_, err = in.Write(append(line, '\n'))
-	}
-	var answer []byte
-	if err == nil {
-		answer, err = bufio.NewReader(out).ReadBytes('\n')
-	}
-	if err == nil {
-		err = json.Unmarshal(answer, into)
+	if into != nil {
+		err = converse(p.in, out, setup, into)
 	}
 	go p.wait()
 	if err != nil {
@@ -66,6 +53,22 @@ func start(dir, name string, cmd *exec.Cmd, setup, into any) (_ *program, err er
 		return nil, fmt.Errorf("%s did not start: %w\n%s", name, err, p.said())
 	}
 	return p, nil
+}
+
+// converse writes setup as a line of JSON, and reads the one that answers it.
+func converse(in io.Writer, out io.Reader, setup, into any) error {
+	line, err := json.Marshal(setup)
+	if err != nil {
+		return err
+	}
+	if _, err := in.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	answer, err := bufio.NewReader(out).ReadBytes('\n')
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(answer, into)
 }
 
 func (p *program) wait() {

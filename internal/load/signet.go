@@ -85,10 +85,7 @@ func (s *signet) prepare(ctx context.Context, flows map[string]Script) error {
 		}
 	}
 	for _, a := range algorithms {
-		flows[a.machine] = Script{s.address, each(func(int) Worker {
-			return repeats(request("POST", "/oauth2/token", "grant_type=client_credentials&resource="+resources[a.alg], formType,
-				basic("machine", machineSecret)), s.keys.accessToken(a.alg))
-		})}
+		flows[a.machine] = s.keys.machines(s.address, "/oauth2/token", a.alg)
 		workers := make([]Worker, most)
 		for n := range workers {
 			tokens, err := s.refreshTokens(ctx, n, a.alg)
@@ -138,9 +135,7 @@ func (s *signet) people(ctx context.Context, flows map[string]Script) error {
 		asked[n] = repeats(request("GET", "/oauth2/userinfo", "", "Authorization: Bearer "+token), personOf(sub, email))
 	}
 	flows[loginFlow], flows[userinfoFlow] = Script{s.address, logins}, Script{s.address, asked}
-	flows[keySetFlow] = Script{s.address, each(func(int) Worker {
-		return repeats(request("GET", "/.well-known/jwks.json", ""), s.keys.keySet())
-	})}
+	flows[keySetFlow] = s.keys.keySets(s.address, "/.well-known/jwks.json")
 	return nil
 }
 
