@@ -54,7 +54,9 @@ type pace struct {
 }
 
 var (
-	besideWriters = pace{batchTakes: 8 * time.Millisecond, first: 100, least: 50, most: 2000, rest: 4, longestRest: 100 * time.Millisecond}
+	besideWriters = pace{
+		batchTakes: 8 * time.Millisecond, first: 100, least: 50, most: 2000, rest: 4, longestRest: 100 * time.Millisecond,
+	}
 	// Of SQLite's writes one runs at a time: each request that comes meanwhile waits for the batch. A kind
 	// that takes several statements for a batch, or a commit for each row, removes few rows at a time.
 	oneWriter = pace{batchTakes: time.Millisecond, first: 10, least: 2, most: 2000, rest: 30, longestRest: time.Second}

@@ -19,22 +19,36 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// together queues statements, in this order and in one group, and returns how each call ended. A list
-// of several statements is one call.
-func together(t *testing.T, db *sqlstore.DB, calls ...[]string) []error {
+// queue starts calls that wait for one group together, in this order, and lets them go when release is
+// called. wait returns how each call ended.
+func queue(t *testing.T, db *sqlstore.DB, calls ...func() error) (release func(), wait func() []error) {
 	t.Helper()
-	release := sqlstore.HoldTurn(t, db)
+	release = sqlstore.HoldTurn(t, db)
 	errs := make([]error, len(calls))
 	var all sync.WaitGroup
-	for i, statements := range calls {
-		all.Go(func() { errs[i] = sqlstore.Batch(t.Context(), db, statements...) })
+	for i, call := range calls {
+		all.Go(func() { errs[i] = call() })
 		for sqlstore.Queued(db) <= i {
 			time.Sleep(time.Millisecond)
 		}
 	}
+	return release, func() []error {
+		all.Wait()
+		return errs
+	}
+}
+
+// together writes statements in one group, and returns how each call ended. A list of several
+// statements is one call.
+func together(t *testing.T, db *sqlstore.DB, statements ...[]string) []error {
+	t.Helper()
+	var calls []func() error
+	for _, s := range statements {
+		calls = append(calls, func() error { return sqlstore.Batch(t.Context(), db, s...) })
+	}
+	release, wait := queue(t, db, calls...)
 	release()
-	all.Wait()
-	return errs
+	return wait()
 }
 
 func rowsOf(t *testing.T, path string) (rows []int) {
@@ -73,6 +87,9 @@ func commits(t *testing.T, path string) (n int) {
 	}
 	return n
 }
+
+// overflow fails for no reason that is in the data.
+const overflow = "INSERT INTO scratch VALUES (abs(-9223372036854775808))"
 
 func insert(n int) string { return fmt.Sprintf("INSERT INTO scratch VALUES (%d)", n) }
 
@@ -117,7 +134,6 @@ func TestARefusedWriteIsTakenBackAlone(t *testing.T) {
 // A call that fails for another reason rolls back its group. What says nothing about the others is not
 // their answer: they may try again.
 func TestAFaultyWriteLetsTheOthersTryAgain(t *testing.T) {
-	const overflow = "INSERT INTO scratch VALUES (abs(-9223372036854775808))"
 	db, path := uniqueScratch(t)
 	errs := together(t, db, []string{insert(1)}, []string{overflow}, []string{insert(2)})
 	for i, want := range []error{nil, userstore.ErrUnavailable, nil} {
@@ -133,18 +149,12 @@ func TestAFaultyWriteLetsTheOthersTryAgain(t *testing.T) {
 // What SQLite failed by stands in the errors of all: a full disk has to be told whoever met it first.
 func TestTheFaultOfAGroupIsNamed(t *testing.T) {
 	db, _ := uniqueScratch(t)
-	release := sqlstore.HoldTurn(t, db)
-	var all sync.WaitGroup
-	errs := make([]error, 3)
-	for i, statement := range []string{insert(1), "INSERT INTO scratch VALUES (abs(-9223372036854775808))", insert(2)} {
-		all.Go(func() { errs[i] = sqlstore.BatchOnce(t.Context(), db, statement) })
-		for sqlstore.Queued(db) <= i {
-			time.Sleep(time.Millisecond)
-		}
+	once := func(statement string) func() error {
+		return func() error { return sqlstore.BatchOnce(t.Context(), db, statement) }
 	}
+	release, wait := queue(t, db, once(insert(1)), once(overflow), once(insert(2)))
 	release()
-	all.Wait()
-	for i, err := range errs {
+	for i, err := range wait() {
 		if err == nil || !strings.Contains(err.Error(), "integer overflow") {
 			t.Errorf("call %d: %v", i, err)
 		}
@@ -170,27 +180,24 @@ func TestARefusalInAnUncommittedGroupIsNoAnswer(t *testing.T) {
 // A call that gives up while it waits has changed nothing, whether or not it led; the others go on.
 func TestACallThatGivesUpIsNotRun(t *testing.T) {
 	db, path := uniqueScratch(t)
-	release := sqlstore.HoldTurn(t, db)
-	var all sync.WaitGroup
-	errs := make([]error, 4)
+	const callers = 4
 	var stops []context.CancelFunc
-	for i := range errs {
+	var calls []func() error
+	for i := range callers {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		stops = append(stops, stop)
-		all.Go(func() { errs[i] = sqlstore.Batch(ctx, db, insert(i)) })
-		for sqlstore.Queued(db) <= i {
-			time.Sleep(time.Millisecond)
-		}
+		calls = append(calls, func() error { return sqlstore.Batch(ctx, db, insert(i)) })
 	}
+	release, wait := queue(t, db, calls...)
 	for n, i := range []int{0, 2} { // the leader, and one that waits
 		stops[i]()
-		for sqlstore.Queued(db) != len(errs)-n-1 {
+		for sqlstore.Queued(db) != callers-n-1 {
 			time.Sleep(time.Millisecond)
 		}
 	}
 	release()
-	all.Wait()
+	errs := wait()
 	for i, want := range []bool{false, true, false, true} {
 		if (errs[i] == nil) != want {
 			t.Errorf("call %d: %v", i, errs[i])

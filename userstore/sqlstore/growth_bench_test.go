@@ -181,29 +181,19 @@ type tableSize struct {
 // notable leaves out the tables that are nearly empty.
 const notable = 1 << 20
 
-func postgresTables(b *testing.B, url string) (all []tableSize) {
+func postgresTables(b *testing.B, url string) []tableSize {
 	conn := session(b, url)
 	defer conn.Close(b.Context())
 	rows, err := conn.Query(b.Context(), `SELECT relname, pg_table_size(oid), pg_indexes_size(oid) FROM pg_class
-		WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND pg_total_relation_size(oid) > $1 ORDER BY relname`, notable)
+		WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY relname`)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer rows.Close()
-	for rows.Next() {
-		var t tableSize
-		if err := rows.Scan(&t.name, &t.rows, &t.indexes); err != nil {
-			b.Fatal(err)
-		}
-		all = append(all, t)
-	}
-	if err := rows.Err(); err != nil {
-		b.Fatal(err)
-	}
-	return all
+	return notableTables(b, rows)
 }
 
-func sqliteTables(b *testing.B, path string) (all []tableSize) {
+func sqliteTables(b *testing.B, path string) []tableSize {
 	db := raw(b, path)
 	defer db.Close()
 	rows, err := db.Query(`SELECT s.tbl_name, SUM(CASE WHEN s.type = 'table' THEN d.pgsize ELSE 0 END),
@@ -213,6 +203,14 @@ func sqliteTables(b *testing.B, path string) (all []tableSize) {
 		b.Fatal(err)
 	}
 	defer rows.Close()
+	return notableTables(b, rows)
+}
+
+func notableTables(b *testing.B, rows interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+}) (all []tableSize) {
 	for rows.Next() {
 		var t tableSize
 		if err := rows.Scan(&t.name, &t.rows, &t.indexes); err != nil {
