@@ -372,8 +372,8 @@ func (s *Server) Handler() (http.Handler, error) {
 	return h, h.prepare()
 }
 
-// lookUp lets a path be looked up, if the router answers it without variables. The router sees nothing
-// of a request but its path, so the answer is always the same.
+// lookUp lets a path be looked up, if the router answers it without variables. The router sees
+// nothing of a request but its path, so the answer is always the same.
 func (h *handler) lookUp(path string) {
 	r := &http.Request{URL: &url.URL{Path: path}}
 	var match mux.RouteMatch

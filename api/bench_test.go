@@ -20,11 +20,11 @@ import (
 	"github.com/signet-id/signet/internal/cputime"
 )
 
-// BenchmarkJWKS compares the key set over real connections with bare gorilla/mux
-// handlers behind the same server, asked in turn with it so that whatever else the machine does
-// meets all. ratio is against one that writes the same bytes, headers included, and nothing else
-// (the aim: 0.95); ratio-naked against one that writes only type and body. The ratios with -cpu are the
-// same by the time of the cores, the asking included.
+// BenchmarkJWKS compares the key set over real connections with bare gorilla/mux handlers behind
+// the same server, asked in turn with it so that whatever else the machine does meets all. ratio is
+// against one that writes the same bytes, headers included, and nothing else (the aim: 0.95);
+// ratio-naked against one that writes only type and body. The ratios with -cpu are the same by the
+// time of the cores, the asking included.
 func BenchmarkJWKS(b *testing.B) {
 	ours := served(b)
 	w := httptest.NewRecorder()
@@ -82,8 +82,8 @@ func median(list []float64) float64 {
 }
 
 // BenchmarkPipeline measures what the pipeline costs each kind of request, without connections and
-// without a store: a document, an answer that is nothing but the pipeline's, a request that no route
-// matches, and the last of the routes.
+// without a store: a document, an answer that is nothing but the pipeline's, a request that no
+// route matches, and the last of the routes.
 func BenchmarkPipeline(b *testing.B) {
 	handler := served(b)
 	for _, row := range []struct {

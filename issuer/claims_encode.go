@@ -7,8 +7,8 @@ import (
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
-// claimSet is a payload that encodes itself. encoding/json would take a fifth of an Ed25519 signature
-// for it. A test compares what both write.
+// claimSet is a payload that encodes itself. encoding/json would take a fifth of an Ed25519
+// signature for it. A test compares what both write.
 type claimSet interface{ append(b []byte) []byte }
 
 func (c *accessClaims) append(b []byte) []byte {

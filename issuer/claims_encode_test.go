@@ -66,7 +66,8 @@ func (a audience) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]string(a))
 }
 
-// FuzzRefreshClaims: what is read by hand is what strictjson.Unmarshal reads, and nothing else is accepted.
+// FuzzRefreshClaims: what is read by hand is what strictjson.Unmarshal reads, and nothing else is
+// accepted.
 func FuzzRefreshClaims(f *testing.F) {
 	whole := string((&refreshClaims{"https://id.test", "https://id.test", "app", "AAAA", 7, "x", 1, 2}).append(nil))
 	for _, seed := range []string{

@@ -87,8 +87,8 @@ func (i *Issuer) verifyRefresh(ctx context.Context, raw string, now time.Time) (
 	return i.verifyJTI(c)
 }
 
-// readRefreshClaims decodes a payload by hand, in one pass. It refuses all that strictjson.Unmarshal
-// refuses, and members of other names; a test compares the two.
+// readRefreshClaims decodes a payload by hand, in one pass. It refuses all that
+// strictjson.Unmarshal refuses, and members of other names; a test compares the two.
 func readRefreshClaims(payload []byte) (c refreshClaims, err error) {
 	valid := true
 	text := func(value []byte) string {

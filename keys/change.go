@@ -162,8 +162,9 @@ func (m *Manager) generate(spare *material, alg string) error {
 // line. One key in 32 cannot, so only a bug leads this far.
 const maxGenerated = 20
 
-// Nameable reports whether a kid, which is never empty, begins with a letter or digit. A Manager makes
-// another key otherwise: a kid that begins with a dash would look like a flag of `signet keys revoke`.
+// Nameable reports whether a kid, which is never empty, begins with a letter or digit. A Manager
+// makes another key otherwise: a kid that begins with a dash would look like a flag of `signet keys
+// revoke`.
 func Nameable(kid string) bool { return kid[0] != '-' && kid[0] != '_' }
 
 // fill adds key material to the planned keys, and the secrets that the ring lacks.

@@ -164,8 +164,8 @@ type Grants interface {
 	StartGrant(ctx context.Context, s StartGrant) error
 	// AdvanceGrant is a refresh in one conditional statement: see Advance. ErrConflict when no row
 	// met every condition; nothing changed then. The view holds what tokens need: of the Grant all
-	// but Nonce, LateGeneration, LateCount, CreatedAt, BrowserSession, JKT, UserAgent and Address, of
-	// the User ID and Roles, of the Client ID, FirstParty, IDTokenAlg, IDTokenClaims, Resources,
+	// but Nonce, LateGeneration, LateCount, CreatedAt, BrowserSession, JKT, UserAgent and Address,
+	// of the User ID and Roles, of the Client ID, FirstParty, IDTokenAlg, IDTokenClaims, Resources,
 	// Scopes and Kind.
 	AdvanceGrant(ctx context.Context, a Advance) (GrantView, error)
 	// GrantByID and GrantBySession read a grant with its user and client. ErrNotFound.

@@ -27,11 +27,11 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
-// BenchmarkRefreshEndpoints refreshes over 16 connections at once on a PostgreSQL whose commits reach
-// the disk, in turn with a bare net/http handler that does only what no refresh can do without: it
-// verifies an Ed25519 signature of the token that it is sent, updates one row by its key through pgx
-// over as many connections, and makes two Ed25519 signatures over what we signed. The load generator
-// is in the same process. ratio is ours against the bare one (the aim: 0.85).
+// BenchmarkRefreshEndpoints refreshes over 16 connections at once on a PostgreSQL whose commits
+// reach the disk, in turn with a bare net/http handler that does only what no refresh can do
+// without: it verifies an Ed25519 signature of the token that it is sent, updates one row by its
+// key through pgx over as many connections, and makes two Ed25519 signatures over what we signed.
+// The load generator is in the same process. ratio is ours against the bare one (the aim: 0.85).
 func BenchmarkRefreshEndpoints(b *testing.B) {
 	for _, e := range []refreshEndpoint{
 		{"/oauth2/token", "application/x-www-form-urlencoded", func(token string) string {

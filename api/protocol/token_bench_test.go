@@ -90,9 +90,9 @@ func ticking(s *apitest.Server) (stop func()) {
 	}
 }
 
-// compare runs both loads in turns, and reports the medians: ratio is of the rates, cpu-ratio of what
-// the cores spent on this process for one answer, the load generator included, bare against ours. Both
-// are 1 for a server that does nothing but what the bare one does.
+// compare runs both loads in turns, and reports the medians: ratio is of the rates, cpu-ratio of
+// what the cores spent on this process for one answer, the load generator included, bare against
+// ours. Both are 1 for a server that does nothing but what the bare one does.
 func compare(b *testing.B, ours, bare *load, unit string) {
 	const turn = 400 * time.Millisecond
 	var ratios, cpuRatios, rates, cpu, bareRates, took []float64

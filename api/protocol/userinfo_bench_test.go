@@ -26,10 +26,10 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// BenchmarkUserinfo asks for the claims of a user over one connection and over sixteen, in turn with a
-// bare net/http handler that verifies the same signature, reads the id of the user from the grant's row
-// and writes the same bytes. ratio is our rate against that one; ratio-cpu is the same by the time that
-// the cores spent on this process, the load generator included and PostgreSQL not.
+// BenchmarkUserinfo asks for the claims of a user over one connection and over sixteen, in turn
+// with a bare net/http handler that verifies the same signature, reads the id of the user from the
+// grant's row and writes the same bytes. ratio is our rate against that one; ratio-cpu is the same
+// by the time that the cores spent on this process, the load generator included and PostgreSQL not.
 func BenchmarkUserinfo(b *testing.B) {
 	for _, engine := range []string{"postgres", "sqlite"} {
 		for _, connections := range []int{1, 16} {

@@ -108,8 +108,9 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// shortBody is how many bytes net/http keeps back until it knows whether the handler writes more. Of a
-// body of this length it says the length itself, also when HEAD asks, and at less cost than a header.
+// shortBody is how many bytes net/http keeps back until it knows whether the handler writes more.
+// Of a body of this length it says the length itself, also when HEAD asks, and at less cost than a
+// header.
 const shortBody = 2048
 
 // WriteBody sends a complete answer, with its length.

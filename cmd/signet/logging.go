@@ -27,8 +27,8 @@ func (a *app) logger(c configs.Config) (*slog.Logger, *logWriter) {
 	return slog.New(durationTexts{handler}), w
 }
 
-// durationTexts writes durations as texts like 1.5ms, because JSON would show nanoseconds. slog's own way to
-// replace values, ReplaceAttr, makes every line slower, also those without a duration.
+// durationTexts writes durations as texts like 1.5ms, because JSON would show nanoseconds. slog's
+// own way to replace values, ReplaceAttr, makes every line slower, also those without a duration.
 type durationTexts struct{ slog.Handler }
 
 func (h durationTexts) Handle(ctx context.Context, r slog.Record) error {
@@ -78,8 +78,8 @@ func readableAttrs(attrs []slog.Attr) []slog.Attr {
 // stalls, a full disk or a closed pipe loses lines, never answers. Lost lines are counted, and the
 // count is logged as soon as writing works again.
 //
-// A line is written at once, by another goroutine, and then none for logPause: a busy server writes many
-// lines with one system call, and its requests do not each wake the goroutine.
+// A line is written at once, by another goroutine, and then none for logPause: a busy server writes
+// many lines with one system call, and its requests do not each wake the goroutine.
 type logWriter struct {
 	w    io.Writer
 	wake chan struct{} // holds an item when lines wait
@@ -98,8 +98,8 @@ const (
 	// logBacklog is how many lines may wait; with lines of a few hundred bytes that is about a MiB.
 	logBacklog = 4096
 	logPause   = 5 * time.Millisecond
-	// logChunk is how many bytes are written at once, unless a line is longer. So much a pipe takes whole,
-	// beside other programs that write into it (PIPE_BUF).
+	// logChunk is how many bytes are written at once, unless a line is longer. So much a pipe takes
+	// whole, beside other programs that write into it (PIPE_BUF).
 	logChunk = 4096
 	maxSpare = 64 << 10 // bytes
 )

@@ -34,7 +34,8 @@ func TestDurationsInTheLogAreTexts(t *testing.T) {
 	}
 }
 
-// Lines that wait are written together: whole, in order, and no more at once than a pipe takes whole.
+// Lines that wait are written together: whole, in order, and no more at once than a pipe takes
+// whole.
 func TestLinesAreWrittenTogether(t *testing.T) {
 	release, writes := make(chan struct{}), [][]byte(nil)
 	w := newLogWriter(writerFunc(func(p []byte) (int, error) {

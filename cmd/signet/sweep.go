@@ -44,12 +44,13 @@ func tendEvents(ctx context.Context, db userstore.Store, now clock) error {
 
 // pace is how much of a store's time the sweeper takes.
 type pace struct {
-	// A batch grows or shrinks until it takes about so long, its waiting for a turn included: a request
-	// hardly waits longer for the store than that, and a store that is busy slows the sweeper down.
+	// A batch grows or shrinks until it takes about so long, its waiting for a turn included: a
+	// request hardly waits longer for the store than that, and a store that is busy slows the
+	// sweeper down.
 	batchTakes         time.Duration
 	first, least, most int // how many rows a batch removes at most
-	// A pause is rest times as long as the batch before it, so that however much there is to remove,
-	// most of the store's time is left to requests; and longestRest at most.
+	// A pause is rest times as long as the batch before it, so that however much there is to
+	// remove, most of the store's time is left to requests; and longestRest at most.
 	rest, longestRest time.Duration
 }
 
@@ -57,8 +58,9 @@ var (
 	besideWriters = pace{
 		batchTakes: 8 * time.Millisecond, first: 100, least: 50, most: 2000, rest: 4, longestRest: 100 * time.Millisecond,
 	}
-	// Of SQLite's writes one runs at a time: each request that comes meanwhile waits for the batch. A kind
-	// that takes several statements for a batch, or a commit for each row, removes few rows at a time.
+	// Of SQLite's writes one runs at a time: each request that comes meanwhile waits for the batch.
+	// A kind that takes several statements for a batch, or a commit for each row, removes few rows
+	// at a time.
 	oneWriter = pace{batchTakes: time.Millisecond, first: 10, least: 2, most: 2000, rest: 30, longestRest: time.Second}
 )
 

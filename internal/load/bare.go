@@ -65,8 +65,8 @@ func (c Config) startBare(database string, processes func() ([]int, error), k Ke
 		}}, nil
 }
 
-// flows are the scripts of the bare handlers. Ed25519 signs alike each time, so that a refresh token of theirs stays
-// as it is.
+// flows are the scripts of the bare handlers. Ed25519 signs alike each time, so that a refresh
+// token of theirs stays as it is.
 func (s BareSetup) flows(address string, k Keys, refresh, access string) map[string]Script {
 	flows := map[string]Script{
 		loginFlow: {address, each(func(n int) Worker {

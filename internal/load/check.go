@@ -20,7 +20,8 @@ const (
 	eddsa = "EdDSA"
 )
 
-// member returns a text of a JSON object that has no escapes, as tokens have none, without reading the rest.
+// member returns a text of a JSON object that has no escapes, as tokens have none, without reading
+// the rest.
 func member(body []byte, name string) (string, error) {
 	_, rest, found := bytes.Cut(body, []byte(`"`+name+`":`))
 	rest, opened := bytes.CutPrefix(bytes.TrimLeft(rest, " "), []byte(`"`))
@@ -42,7 +43,8 @@ func (k Keys) accessToken(alg string) func(body []byte, sample bool) error {
 	}
 }
 
-// verify checks a token by the standard library alone: Signet's own verifier does not judge Signet here.
+// verify checks a token by the standard library alone: Signet's own verifier does not judge Signet
+// here.
 func (k Keys) verify(alg, token string) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -118,8 +120,8 @@ func (k Keys) keySets(address, path string) Script {
 	return Script{address, each(func(int) Worker { return repeats(request("GET", path, ""), k.keySet()) })}
 }
 
-// refreshes is a Worker that refreshes sessions in turn, each with the refresh token of the answer before.
-// A contender that keeps the refresh token as it is does not rotate it.
+// refreshes is a Worker that refreshes sessions in turn, each with the refresh token of the answer
+// before. A contender that keeps the refresh token as it is does not rotate it.
 func (k Keys) refreshes(alg string, tokens []string, rotates bool, of func(session int, token string) []byte) Worker {
 	turn := 0
 	access := k.accessToken(alg)

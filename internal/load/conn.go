@@ -12,7 +12,8 @@ import (
 )
 
 // conn is one connection that asks and reads answers with as little work as possible, so that the
-// server is what is measured. It reads the whole answer, and so does not take one answer for another.
+// server is what is measured. It reads the whole answer, and so does not take one answer for
+// another.
 type conn struct {
 	net.Conn
 	r    *bufio.Reader
@@ -30,8 +31,8 @@ func dial(address string) (*conn, error) {
 	return &conn{Conn: c, r: bufio.NewReaderSize(c, 16<<10)}, nil
 }
 
-// ask sends a request and returns the status and the body of its answer. The body is valid until the
-// next call.
+// ask sends a request and returns the status and the body of its answer. The body is valid until
+// the next call.
 func (c *conn) ask(request []byte) (status int, body []byte, err error) {
 	if err := c.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return 0, nil, err

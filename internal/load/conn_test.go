@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// answering returns the address of a server that answers each request with the next of some texts, byte for byte.
+// answering returns the address of a server that answers each request with the next of some texts,
+// byte for byte.
 func answering(t *testing.T, texts ...string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -136,7 +137,8 @@ func TestEachAnswerIsCountedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// measure reads the clock within took, so that its rate is no less than the answers in all of it.
+	// measure reads the clock within took, so that its rate is no less than the answers in all of
+	// it.
 	if n := float64(served.Load()); n < 2 || m.Rate < n/took || m.Rate > n/0.1 {
 		t.Errorf("%v answers in %v s are called %v in a second", n, took, m.Rate)
 	}

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// tick is the unit of /proc/PID/stat and /proc/stat: sysconf(_SC_CLK_TCK), which is 100 on every Linux.
+// tick is the unit of /proc/PID/stat and /proc/stat: sysconf(_SC_CLK_TCK), which is 100 on every
+// Linux.
 const tick = time.Second / 100
 
 // process is a line of /proc/PID/stat (proc(5)).

@@ -48,8 +48,8 @@ func newKey[K crypto.Signer](generate func() (K, error)) (K, error) {
 	}
 }
 
-// seed makes the schema of a database and puts the keys into it, as the first start of a server would, so that the
-// server signs with them.
+// seed makes the schema of a database and puts the keys into it, as the first start of a server
+// would, so that the server signs with them.
 func (k Keys) seed(ctx context.Context, database, encryptionKey string) error {
 	kek, err := jose.ParseKEK(encryptionKey)
 	if err != nil {

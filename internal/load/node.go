@@ -30,8 +30,8 @@ type nodeStarted struct {
 	Userinfo []string            `json:"userinfo"`
 }
 
-// startNode starts node-oidc-provider. It has no login of its own to measure: apps bring theirs. Its access tokens for
-// userinfo are not signed, and it looks them up.
+// startNode starts node-oidc-provider. It has no login of its own to measure: apps bring theirs.
+// Its access tokens for userinfo are not signed, and it looks them up.
 func (c Config) startNode(k Keys) (*Contender, error) {
 	person := nodePerson{Sub: "248289761001-as-long-as-ours", Name: personName, Email: "login0@example.com"}
 	cmd := exec.Command(c.Node, "server.mjs")

@@ -22,8 +22,8 @@ type program struct {
 	once   sync.Once
 }
 
-// start starts a program whose log is a file of the folder of the run. into, unless it is nil, gets the one line of
-// JSON that the program answers with to the line of setup.
+// start starts a program whose log is a file of the folder of the run. into, unless it is nil, gets
+// the one line of JSON that the program answers with to the line of setup.
 func start(dir, name string, cmd *exec.Cmd, setup, into any) (_ *program, err error) {
 	p := &program{cmd: cmd, exited: make(chan struct{})}
 	if p.in, err = cmd.StdinPipe(); err != nil {

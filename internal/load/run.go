@@ -53,8 +53,8 @@ func (c Config) rows() (all []Row) {
 // Results are the measures of each row and contender, one for each round.
 type Results map[Row]map[string][]Measure
 
-// Run starts the contenders, measures them in turns and prints the tables. It ends at the first answer that is not
-// what it should be.
+// Run starts the contenders, measures them in turns and prints the tables. It ends at the first
+// answer that is not what it should be.
 func Run(ctx context.Context, c Config) error {
 	if len(c.rows()) == 0 {
 		return fmt.Errorf("no row of the table matches %s", c.Rows)
@@ -114,8 +114,8 @@ func (r Results) add(row Row, name string, m Measure) {
 	r[row][name] = append(r[row][name], m)
 }
 
-// contenders starts all of them. The two PostgreSQL servers are one for Signet and one for the bare handlers, so
-// that what one of them still has to do is not counted for the other.
+// contenders starts all of them. The two PostgreSQL servers are one for Signet and one for the bare
+// handlers, so that what one of them still has to do is not counted for the other.
 func (c Config) contenders(ctx context.Context) (all []*Contender, machine string, err error) {
 	k, err := newKeys()
 	if err != nil {

@@ -20,8 +20,9 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
-// TestLoad is `make load`. LOAD_ROUNDS and LOAD_SLICE say how long it takes, LOAD_ROWS, a regular expression, which
-// rows are measured, and LOAD_BINARY names a program that is measured instead of the one of this tree.
+// TestLoad is `make load`. LOAD_ROUNDS and LOAD_SLICE say how long it takes, LOAD_ROWS, a regular
+// expression, which rows are measured, and LOAD_BINARY names a program that is measured instead of
+// the one of this tree.
 func TestLoad(t *testing.T) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

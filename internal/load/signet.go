@@ -31,7 +31,8 @@ type signet struct {
 	keySet  []byte
 }
 
-// startSignet starts the program on a database that is empty, and makes its accounts, clients and sessions.
+// startSignet starts the program on a database that is empty, and makes its accounts, clients and
+// sessions.
 func (c Config) startSignet(ctx context.Context, name, database string, processes func() ([]int, error), k Keys) (*Contender, *signet, error) {
 	dir := filepath.Join(c.Dir, strings.ReplaceAll(strings.ToLower(name), ", ", "-"))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -104,8 +105,8 @@ func (s *signet) prepare(ctx context.Context, flows map[string]Script) error {
 	return s.readKeySet(ctx)
 }
 
-// people makes the flows of people who log in and are asked about. They are others than those whose sessions are
-// refreshed, for a new login may end the oldest session of its user.
+// people makes the flows of people who log in and are asked about. They are others than those whose
+// sessions are refreshed, for a new login may end the oldest session of its user.
 func (s *signet) people(ctx context.Context, flows map[string]Script) error {
 	logins, asked := make([]Worker, most), make([]Worker, most)
 	for n := range most {

@@ -18,12 +18,13 @@ type Script struct {
 // A Worker has one connection and at most one request under way.
 type Worker struct {
 	Request func() []byte
-	// Accept judges the body of an answer whose status was 200. sample: closely, signatures included.
+	// Accept judges the body of an answer whose status was 200. sample: closely, signatures
+	// included.
 	Accept func(body []byte, sample bool) error
 }
 
-// sampleOf: the answer to the first request of a worker in each slice is judged closely, and each of so
-// many after it.
+// sampleOf: the answer to the first request of a worker in each slice is judged closely, and each
+// of so many after it.
 const sampleOf = 50
 
 // Measure is what one slice came to.
@@ -33,8 +34,8 @@ type Measure struct {
 	Others float64       // the share of the machine's processors that programs outside of the run used
 }
 
-// measure lets the first connections of a script ask for d. An answer that is not what it should be ends the
-// run: nothing else would be as fast as a refusal.
+// measure lets the first connections of a script ask for d. An answer that is not what it should be
+// ends the run: nothing else would be as fast as a refusal.
 func (s Script) measure(connections int, d time.Duration, pids []int) (m Measure, err error) {
 	conns := make([]*conn, connections)
 	for n := range conns {

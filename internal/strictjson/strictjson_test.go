@@ -252,7 +252,8 @@ func TestAppendString(t *testing.T) {
 	}
 }
 
-// A scanner that is used again keeps nothing of the document before, also where one is read within another.
+// A scanner that is used again keeps nothing of the document before, also where one is read within
+// another.
 func TestScannersKeepNothing(t *testing.T) {
 	for range 3 {
 		if err := Unmarshal([]byte(`{"a":1,"a":2}`), new(any), RefuseUnknown); err == nil {

@@ -231,8 +231,8 @@ func TestSessionsAreEnded(t *testing.T) {
 	}
 }
 
-// The status lists know what a control ended at once, and what ended otherwise when the clock is moved.
-// The clock of this issuer runs by itself as well, as that of signet serve --test does.
+// The status lists know what a control ended at once, and what ended otherwise when the clock is
+// moved. The clock of this issuer runs by itself as well, as that of signet serve --test does.
 func TestStatusListsAreCurrent(t *testing.T) {
 	var ahead atomic.Int64
 	begun := time.Now()

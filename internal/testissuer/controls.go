@@ -12,8 +12,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Controls are what a test may do to an issuer. All fields but Status are required; the methods may be
-// called from any goroutine.
+// Controls are what a test may do to an issuer. All fields but Status are required; the methods may
+// be called from any goroutine.
 type Controls struct {
 	Issuer   string // the issuer identifier
 	Audience string // of minted tokens
@@ -48,9 +48,9 @@ func (c *Controls) Start(ctx context.Context) error {
 // time.
 const mostStep = 24 * time.Hour
 
-// Advance moves the clock by d, back if d is negative, and does what is due with the keys and the status
-// lists by then.
-// While it runs, the issuer may answer 503, as a real one does whose clock jumps.
+// Advance moves the clock by d, back if d is negative, and does what is due with the keys and the
+// status lists by then. While it runs, the issuer may answer 503, as a real one does whose clock
+// jumps.
 func (c *Controls) Advance(ctx context.Context, d time.Duration) error {
 	step := min(mostStep, c.Keys.Policy.Rotation/2)
 	for {
@@ -65,8 +65,8 @@ func (c *Controls) Advance(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// stepStatus lets the status lists see what has ended. A server looks each second of its own time; here
-// it is done at once, so that no test has to wait for it.
+// stepStatus lets the status lists see what has ended. A server looks each second of its own time;
+// here it is done at once, so that no test has to wait for it.
 func (c *Controls) stepStatus(ctx context.Context) error {
 	if c.Status == nil {
 		return nil

@@ -8,20 +8,20 @@ import (
 )
 
 const (
-	// A checkpoint follows the one before after longRest, or after shortRest if that one found busyLog
-	// pages or more that were new.
+	// A checkpoint follows the one before after longRest, or after shortRest if that one found
+	// busyLog pages or more that were new.
 	longRest  = time.Second
 	shortRest = 50 * time.Millisecond
 	busyLog   = 50 // pages
-	// longLog is how many pages the log has when writers wait until all of it was written back: only then
-	// does SQLite begin the log anew, instead of making it longer.
+	// longLog is how many pages the log has when writers wait until all of it was written back:
+	// only then does SQLite begin the log anew, instead of making it longer.
 	longLog = 4000
 )
 
-// checkpointer writes SQLite's log back into its file, beside the requests. SQLite would do that itself,
-// but within the commit that makes the log longer than a thousand pages: one of a few hundred requests,
-// or each second batch of the sweeper, and all that wait for their turn behind it, would wait until the
-// file is synced.
+// checkpointer writes SQLite's log back into its file, beside the requests. SQLite would do that
+// itself, but within the commit that makes the log longer than a thousand pages: one of a few
+// hundred requests, or each second batch of the sweeper, and all that wait for their turn behind
+// it, would wait until the file is synced.
 type checkpointer struct {
 	db    *sql.DB // one connection, opened by the first checkpoint
 	wrote chan struct{}
@@ -77,8 +77,8 @@ func (c *checkpointer) run(ctx context.Context, t turns) {
 	}
 }
 
-// checkpoint writes back the log and returns its length in pages. held says that a long log could not be
-// written back whole, because a reader, a backup say, needs the file as it is.
+// checkpoint writes back the log and returns its length in pages. held says that a long log could
+// not be written back whole, because a reader, a backup say, needs the file as it is.
 func (c *checkpointer) checkpoint(ctx context.Context, t turns) (pages int, held bool) {
 	pages, _ = c.writeBack(ctx)
 	if pages < longLog || t.waitTurn(ctx) != nil {
@@ -89,9 +89,9 @@ func (c *checkpointer) checkpoint(ctx context.Context, t turns) (pages int, held
 	return pages, left > 0
 }
 
-// writeBack writes back what no reader needs as it was. It returns the length of the log in pages, and how
-// many of them are left. An error is that of a full or broken disk: the log keeps everything, and the
-// next commit meets the error, too.
+// writeBack writes back what no reader needs as it was. It returns the length of the log in pages,
+// and how many of them are left. An error is that of a full or broken disk: the log keeps
+// everything, and the next commit meets the error, too.
 func (c *checkpointer) writeBack(ctx context.Context) (pages, left int) {
 	var busy, done int
 	if err := c.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &done); err != nil {

@@ -20,7 +20,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// filling says how many users and grants a store holds in the end. A share of them may be filled in first.
+// filling says how many users and grants a store holds in the end. A share of them may be filled in
+// first.
 type filling struct {
 	users, grants int
 	began         time.Time
@@ -44,7 +45,8 @@ const filledRole = "support"
 // owner is the number of the user of grant n.
 func (f filling) owner(n int) int { return (n-1)*f.users/f.grants + 1 }
 
-// grant is grant n, from 1. The grants of a user stand side by side, and those of the first users come first.
+// grant is grant n, from 1. The grants of a user stand side by side, and those of the first users
+// come first.
 func (f filling) grant(n int) userstore.Grant {
 	g := sizedGrant(n)
 	g.UserID = f.user(f.owner(n)).ID
@@ -52,8 +54,9 @@ func (f filling) grant(n int) userstore.Grant {
 	return g
 }
 
-// filled are the tables, with the columns in which two rows differ. All others are those of a row that the store itself
-// has stored, so that a new column needs no line here. Tables that triggers keep are filled by them.
+// filled are the tables, with the columns in which two rows differ. All others are those of a row
+// that the store itself has stored, so that a new column needs no line here. Tables that triggers
+// keep are filled by them.
 func (f filling) filled() []filledTable {
 	return []filledTable{
 		{"users", func(n int) map[string]any {
@@ -78,8 +81,8 @@ type filledTable struct {
 	row  func(n int) map[string]any // by column
 }
 
-// fill adds the users after the first and the grants after the second of two numbers, up to two others. Nothing else
-// may use the store.
+// fill adds the users after the first and the grants after the second of two numbers, up to two
+// others. Nothing else may use the store.
 func (f filling) fill(tb testing.TB, url string, from, to [2]int) {
 	tb.Helper()
 	if from == [2]int{} {
@@ -131,8 +134,8 @@ func (f filling) firsts(tb testing.TB, url string) {
 	}
 }
 
-// bulk writes many rows past the store. Indexes are dropped before and built again after, because sorting once is much
-// faster than finding a random place for each row.
+// bulk writes many rows past the store. Indexes are dropped before and built again after, because
+// sorting once is much faster than finding a random place for each row.
 type bulk interface {
 	dropIndexes() (again []string)
 	model(table string) (columns []string, values []any) // any row
@@ -306,8 +309,8 @@ func (s sqliteBulk) finish(again []string) {
 	}
 }
 
-// Rows that are written past the store are those that the store writes, in each of its tables, and the store takes them
-// for its own. So what a growth benchmark measures is what an operator has.
+// Rows that are written past the store are those that the store writes, in each of its tables, and
+// the store takes them for its own. So what a growth benchmark measures is what an operator has.
 func TestFilledRowsAreLikeStoredOnes(t *testing.T) {
 	t.Parallel()
 	sqltest.EachURL(t, func(t *testing.T, url string) {

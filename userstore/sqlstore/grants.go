@@ -173,10 +173,10 @@ func displayable(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
 }
 
-// advance is the whole of a refresh. It returns what the answer needs, for every column takes its time,
-// but for what the caller knows already; what is needed of user and client comes with the same
-// statement. PostgreSQL returns this from the join that checked user and client; SQLite's RETURNING can
-// name only the grant, and looks them up once more.
+// advance is the whole of a refresh. It returns what the answer needs, for every column takes its
+// time, but for what the caller knows already; what is needed of user and client comes with the
+// same statement. PostgreSQL returns this from the join that checked user and client; SQLite's
+// RETURNING can name only the grant, and looks them up once more.
 const (
 	advance = `UPDATE grants SET generation = generation + 1, rotated_at = $1, jkt = CASE WHEN c.public THEN $2 ELSE grants.jkt END
 	FROM users u, clients c
@@ -312,8 +312,8 @@ func (db named) view(ctx context.Context, s stmt) (userstore.GrantView, error) {
 	return r.view, err
 }
 
-// viewRow receives a row of selectView. It is large, and every request with an access token reads one.
-// So viewRows keeps rows that are not in use.
+// viewRow receives a row of selectView. It is large, and every request with an access token reads
+// one. So viewRows keeps rows that are not in use.
 type viewRow struct {
 	grant   grantRow
 	parties partiesRow

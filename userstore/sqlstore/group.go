@@ -19,8 +19,8 @@ import (
 // mostJobs is how many jobs a group has at most. The first of them waits for the last one.
 const mostJobs = 64
 
-// errAbandoned means that a job was rolled back because another one of its group failed in a way that
-// says nothing about this one. Nothing was changed.
+// errAbandoned means that a job was rolled back because another one of its group failed in a way
+// that says nothing about this one. Nothing was changed.
 var errAbandoned = errors.New("another write of the same transaction failed")
 
 // job is what one call writes: some statements, all or none of them.
@@ -35,11 +35,11 @@ type job struct {
 	leads  bool          // lead is closed, or the call began as the leader
 }
 
-// group collects jobs while another group is committed. The log is synced once a group, which is what
-// a write on SQLite takes longest for: so the more calls wait, the less each one costs.
+// group collects jobs while another group is committed. The log is synced once a group, which is
+// what a write on SQLite takes longest for: so the more calls wait, the less each one costs.
 //
-// The call of one job leads: it waits for its turn, runs all jobs that wait by then, and lets the first
-// of those that came meanwhile lead the next group.
+// The call of one job leads: it waits for its turn, runs all jobs that wait by then, and lets the
+// first of those that came meanwhile lead the next group.
 type group struct {
 	mu      sync.Mutex
 	waiting []*job
@@ -109,7 +109,8 @@ func (e *sqliteEngine) do(ctx context.Context, s []stmt, row func(scanner) error
 	return j.counts, j.err
 }
 
-// await returns when a job was run, by this call or by another one, or with an error if it never will be.
+// await returns when a job was run, by this call or by another one, or with an error if it never
+// will be.
 func (e *sqliteEngine) await(ctx context.Context, j *job, leads bool) error {
 	if !leads {
 		timer := time.NewTimer(turnLimit)
@@ -173,9 +174,9 @@ const (
 	release    = "RELEASE job"
 )
 
-// runTogether runs jobs in one transaction. A job that the database refuses is taken back alone. The
-// transaction does not end with the context of any one call: it is that of others, too. So a call may wait
-// past its deadline, for as long as the jobs and the disk take.
+// runTogether runs jobs in one transaction. A job that the database refuses is taken back alone.
+// The transaction does not end with the context of any one call: it is that of others, too. So a
+// call may wait past its deadline, for as long as the jobs and the disk take.
 func (e *sqliteEngine) runTogether(jobs []*job) {
 	ctx := context.Background()
 	var ready []*job
@@ -218,8 +219,8 @@ func (e *sqliteEngine) runTogether(jobs []*job) {
 	}
 }
 
-// abandonedBy returns the error of the jobs beside a faulty one. It names a failure of SQLite, a full disk
-// say, which is theirs as well; another failure is none of their business.
+// abandonedBy returns the error of the jobs beside a faulty one. It names a failure of SQLite, a
+// full disk say, which is theirs as well; another failure is none of their business.
 func abandonedBy(fault error) error {
 	if lite, ok := errors.AsType[*sqlite.Error](fault); ok {
 		return fmt.Errorf("%w: %w", errAbandoned, lite)
@@ -227,8 +228,8 @@ func abandonedBy(fault error) error {
 	return errAbandoned
 }
 
-// runWithin runs a job in the transaction of its group. After a refusal nothing of the job is left, and
-// the transaction goes on; after an error it cannot.
+// runWithin runs a job in the transaction of its group. After a refusal nothing of the job is left,
+// and the transaction goes on; after an error it cannot.
 func (j *job) runWithin(ctx context.Context, prepared, marks []*sql.Stmt) (refusal, err error) {
 	if len(prepared) > 1 { // SQLite takes a single statement back by itself
 		if _, err := marks[0].ExecContext(ctx); err != nil {
@@ -251,8 +252,8 @@ func (j *job) runWithin(ctx context.Context, prepared, marks []*sql.Stmt) (refus
 	return refusal, err
 }
 
-// onlyRefused reports whether a statement failed by what it was to write, so that SQLite took back the
-// statement, and nothing else.
+// onlyRefused reports whether a statement failed by what it was to write, so that SQLite took back
+// the statement, and nothing else.
 func onlyRefused(err error) bool {
 	lite, ok := errors.AsType[*sqlite.Error](err)
 	return ok && lite.Code()&0xff == sqlite3.SQLITE_CONSTRAINT

@@ -19,8 +19,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// queue starts calls that wait for one group together, in this order, and lets them go when release is
-// called. wait returns how each call ended.
+// queue starts calls that wait for one group together, in this order, and lets them go when release
+// is called. wait returns how each call ended.
 func queue(t *testing.T, db *sqlstore.DB, calls ...func() error) (release func(), wait func() []error) {
 	t.Helper()
 	release = sqlstore.HoldTurn(t, db)
@@ -71,7 +71,8 @@ func rowsOf(t *testing.T, path string) (rows []int) {
 	return rows
 }
 
-// commits counts the commits in the log: of each one's last page the log tells how long the file is.
+// commits counts the commits in the log: of each one's last page the log tells how long the file
+// is.
 func commits(t *testing.T, path string) (n int) {
 	t.Helper()
 	log, err := os.ReadFile(path + "-wal")
@@ -131,8 +132,8 @@ func TestARefusedWriteIsTakenBackAlone(t *testing.T) {
 	}
 }
 
-// A call that fails for another reason rolls back its group. What says nothing about the others is not
-// their answer: they may try again.
+// A call that fails for another reason rolls back its group. What says nothing about the others is
+// not their answer: they may try again.
 func TestAFaultyWriteLetsTheOthersTryAgain(t *testing.T) {
 	db, path := uniqueScratch(t)
 	errs := together(t, db, []string{insert(1)}, []string{overflow}, []string{insert(2)})
@@ -146,7 +147,8 @@ func TestAFaultyWriteLetsTheOthersTryAgain(t *testing.T) {
 	}
 }
 
-// What SQLite failed by stands in the errors of all: a full disk has to be told whoever met it first.
+// What SQLite failed by stands in the errors of all: a full disk has to be told whoever met it
+// first.
 func TestTheFaultOfAGroupIsNamed(t *testing.T) {
 	db, _ := uniqueScratch(t)
 	once := func(statement string) func() error {
@@ -208,7 +210,8 @@ func TestACallThatGivesUpIsNotRun(t *testing.T) {
 	}
 }
 
-// More calls than a group takes are all run, and calls that need a transaction of their own get turns.
+// More calls than a group takes are all run, and calls that need a transaction of their own get
+// turns.
 func TestManyGroups(t *testing.T) {
 	db, path := uniqueScratch(t)
 	const callers, each = 200, 20

@@ -22,9 +22,10 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// BenchmarkGrowth fills a store in three steps, a hundredth, a tenth and all of GROWTH_USERS users and GROWTH_GRANTS
-// grants, and prints after each what it does in a second and how large it is. docs/performance.md has the figures and
-// the command. PostgreSQL has a cache of 1 GB; b.N does not count.
+// BenchmarkGrowth fills a store in three steps, a hundredth, a tenth and all of GROWTH_USERS users
+// and GROWTH_GRANTS grants, and prints after each what it does in a second and how large it is.
+// docs/performance.md has the figures and the command. PostgreSQL has a cache of 1 GB; b.N does not
+// count.
 func BenchmarkGrowth(b *testing.B) {
 	f := filling{users: fromEnvironment(b, "GROWTH_USERS", 20_000), grants: fromEnvironment(b, "GROWTH_GRANTS", 40_000), began: time.Now()}
 	b.Run("postgres", func(b *testing.B) {

@@ -10,9 +10,9 @@ import (
 )
 
 // plainRows scans rows of the four types that our columns have without pgx's plans, which are made
-// anew for each column of each query: most queries return one row of many columns. All texts of a row
-// share one piece of memory, so what outlives the request is cloned. pgx scans whatever else a query
-// returns.
+// anew for each column of each query: most queries return one row of many columns. All texts of a
+// row share one piece of memory, so what outlives the request is cloned. pgx scans whatever else a
+// query returns.
 type plainRows struct{ pgx.Rows }
 
 // Scan implements scanner.

@@ -34,8 +34,9 @@ var waitBusy = fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())
 type sqliteEngine struct {
 	path   string
 	writer conns
-	// sweeper has the turns that writer has, too, for what removes expired rows. It does not sync the log:
-	// the next commit of writer does. That keeps a request from waiting for the sync of a batch.
+	// sweeper has the turns that writer has, too, for what removes expired rows. It does not sync
+	// the log: the next commit of writer does. That keeps a request from waiting for the sync of a
+	// batch.
 	sweeper conns
 	reader  conns
 	turn    chan struct{} // held by the writer; waiters are served in order
@@ -252,8 +253,8 @@ func (e *sqliteEngine) alone(ctx context.Context, fn func(*sql.Tx) error) error 
 	return e.inTransaction(ctx, fn)
 }
 
-// inTransaction runs fn in a transaction that has the right to write from its start. The call has the
-// turn.
+// inTransaction runs fn in a transaction that has the right to write from its start. The call has
+// the turn.
 func (e *sqliteEngine) inTransaction(ctx context.Context, fn func(*sql.Tx) error) error {
 	tx, err := e.writer.BeginTx(ctx, nil) // BEGIN IMMEDIATE
 	if err != nil {

@@ -92,7 +92,8 @@ func TestSessionsOfRealLogins(t *testing.T) {
 	}
 }
 
-// With status lists a verifier learns of what has ended, as soon as the clock has moved by their ttl.
+// With status lists a verifier learns of what has ended, as soon as the clock has moved by their
+// ttl.
 func TestTokensOfEndedSessionsAreRefused(t *testing.T) {
 	issuer := issuertest.New(t, issuertest.StatusLists())
 	ada, bob := issuer.SignUp("ada"), issuer.SignUp("bob")

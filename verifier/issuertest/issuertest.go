@@ -50,11 +50,11 @@ type Issuer struct {
 // Option is how an issuer differs from one with the default configuration.
 type Option func(*testissuer.Options)
 
-// StatusLists turns token status lists on (draft-ietf-oauth-status-list), as status_lists.enabled does:
-// the access tokens of Login and ServiceLogin name a place in a list. Verifiers refuse those of a session
-// that has ended with verifier.ErrRevoked, at the latest once Advance has moved the clock by 15 seconds,
-// for which they may use a list that they have. Tokens that a test makes name a place only if its claims
-// do.
+// StatusLists turns token status lists on (draft-ietf-oauth-status-list), as status_lists.enabled
+// does: the access tokens of Login and ServiceLogin name a place in a list. Verifiers refuse those
+// of a session that has ended with verifier.ErrRevoked, at the latest once Advance has moved the
+// clock by 15 seconds, for which they may use a list that they have. Tokens that a test makes name
+// a place only if its claims do.
 func StatusLists() Option {
 	return func(o *testissuer.Options) { o.StatusLists = true }
 }
