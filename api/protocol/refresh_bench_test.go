@@ -98,7 +98,8 @@ func benchmarkRefresh(b *testing.B, e refreshEndpoint) {
 	_, key := s.Key(jose.EdDSA)
 	handler := rotating(b, address, key.(ed25519.PrivateKey), first)
 	request := e.request(first.Refresh)
-	bare := newLoad(b, handler, refreshing, func(int) []byte { return request }, func(_ int, body []byte) { refreshTokenIn(body) })
+	bare := newLoad(b, handler, refreshing, func(int) []byte { return request },
+		func(_ int, body []byte) { refreshTokenIn(body) })
 	compare(b, ours, bare, "refreshes/s")
 }
 

@@ -38,7 +38,8 @@ func BenchmarkUserinfo(b *testing.B) {
 				request := []byte("GET /oauth2/userinfo HTTP/1.1\r\nHost: id.test\r\nUser-Agent: bench\r\nAuthorization: Bearer " +
 					asked.token + "\r\n\r\n")
 				same := func(int) []byte { return request }
-				ours, bare := newLoad(b, asked.handler, connections, same, nil), newLoad(b, asked.bare(b), connections, same, nil)
+				ours := newLoad(b, asked.handler, connections, same, nil)
+				bare := newLoad(b, asked.bare(b), connections, same, nil)
 				ours.run(b, 200*time.Millisecond)
 				bare.run(b, 200*time.Millisecond)
 				var ratios, costs, rates []float64

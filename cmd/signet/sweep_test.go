@@ -116,7 +116,8 @@ func TestSpentHandlesAndTrustedBrowsersAreSwept(t *testing.T) {
 			}
 		}
 		var log bytes.Buffer
-		sweepAll(ctx, db, paceOf(db.Engine()), func(context.Context) (time.Time, error) { return now, nil }, time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
+		clock := func(context.Context) (time.Time, error) { return now, nil }
+		sweepAll(ctx, db, paceOf(db.Engine()), clock, time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
 		if !strings.Contains(log.String(), "spent_handles_and_trusted_browsers=2") {
 			t.Errorf("log: %s", log.String())
 		}

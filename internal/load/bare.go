@@ -25,9 +25,13 @@ type BareSetup struct {
 }
 
 // startBare starts the bare handlers, which answer with what Signet has answered.
-func (c Config) startBare(database string, processes func() ([]int, error), k Keys, like *signet, of *Contender) (*Contender, error) {
-	s := BareSetup{Database: database, Rows: most * sessions, Argon2: password.Default, Subject: like.sub, Email: "login0@example.com",
-		JWKS: like.keySet, JWKSHeader: like.header, Access: map[string]string{}}
+func (c Config) startBare(
+	database string, processes func() ([]int, error), k Keys, like *signet, of *Contender,
+) (*Contender, error) {
+	s := BareSetup{
+		Database: database, Rows: most * sessions, Argon2: password.Default, Subject: like.sub, Email: "login0@example.com",
+		JWKS: like.keySet, JWKSHeader: like.header, Access: map[string]string{},
+	}
 	s.JWKSHeader.Del("Date") // net/http sets it
 	var err error
 	if s.RSA, s.Ed25519, err = k.pkcs8(); err != nil {
@@ -70,11 +74,13 @@ func (c Config) startBare(database string, processes func() ([]int, error), k Ke
 func (s BareSetup) flows(address string, k Keys, refresh, access string) map[string]Script {
 	flows := map[string]Script{
 		loginFlow: {address, each(func(n int) Worker {
-			return repeats(request("POST", "/login", credentials(fmt.Sprintf("login%d@example.com", n), ""), jsonType), k.accessToken(eddsa))
+			body := credentials(fmt.Sprintf("login%d@example.com", n), "")
+			return repeats(request("POST", "/login", body, jsonType), k.accessToken(eddsa))
 		})},
 		keySetFlow: k.keySets(address, "/jwks"),
 		userinfoFlow: {address, each(func(int) Worker {
-			return repeats(request("GET", "/userinfo", "", "Authorization: Bearer "+access), personOf(s.Subject, s.Email))
+			asked := request("GET", "/userinfo", "", "Authorization: Bearer "+access)
+			return repeats(asked, personOf(s.Subject, s.Email))
 		})},
 	}
 	for _, a := range algorithms {
@@ -85,8 +91,8 @@ func (s BareSetup) flows(address string, k Keys, refresh, access string) map[str
 				tokens[i] = refresh
 			}
 			return k.refreshes(a.alg, tokens, false, func(session int, token string) []byte {
-				return request("POST", "/refresh/"+a.alg,
-					fmt.Sprintf("grant_type=refresh_token&client_id=signet&session=%d&refresh_token=%s", n*sessions+session, token), formType)
+				return request("POST", "/refresh/"+a.alg, fmt.Sprintf(
+					"grant_type=refresh_token&client_id=signet&session=%d&refresh_token=%s", n*sessions+session, token), formType)
 			})
 		})}
 	}

@@ -111,7 +111,8 @@ func (k Keys) keySet() func(body []byte, sample bool) error {
 
 // machines is the script of a client that gets tokens for itself, at path.
 func (k Keys) machines(address, path, alg string) Script {
-	asked := request("POST", path, "grant_type=client_credentials&resource="+resources[alg], formType, basic("machine", machineSecret))
+	body := "grant_type=client_credentials&resource=" + resources[alg]
+	asked := request("POST", path, body, formType, basic("machine", machineSecret))
 	return Script{address, each(func(int) Worker { return repeats(asked, k.accessToken(alg)) })}
 }
 

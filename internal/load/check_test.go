@@ -86,7 +86,9 @@ func TestRefreshesRotate(t *testing.T) {
 	answer := func(refresh string) []byte {
 		return fmt.Appendf(nil, `{"access_token": %q, "refresh_token": %q}`, access, refresh)
 	}
-	w := k.refreshes(eddsa, []string{"a1", "b1"}, true, func(session int, token string) []byte { return fmt.Appendf(nil, "%d %s", session, token) })
+	w := k.refreshes(eddsa, []string{"a1", "b1"}, true, func(session int, token string) []byte {
+		return fmt.Appendf(nil, "%d %s", session, token)
+	})
 	for n, want := range []string{"0 a1", "1 b1", "0 a2", "1 b2", "0 a3"} {
 		if got := string(w.Request()); got != want {
 			t.Fatalf("request %d is %q, want %q", n, got, want)

@@ -96,7 +96,8 @@ func TestRequestsAreUnderstood(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if status, answer, err := c.ask(request("POST", "/token", "a=b", formType, basic("me", "x:y"))); err != nil || status != 200 || string(answer) != "yes" {
+	status, answer, err := c.ask(request("POST", "/token", "a=b", formType, basic("me", "x:y")))
+	if err != nil || status != 200 || string(answer) != "yes" {
 		t.Fatal(status, string(answer), err)
 	}
 	user, password, ok := got.BasicAuth()
@@ -159,7 +160,9 @@ func TestAWrongAnswerEndsTheSlice(t *testing.T) {
 				http.Error(w, "overloaded", http.StatusServiceUnavailable)
 			}
 		}, accepted),
-		"a redirection": serving(t, 1, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, accepted),
+		"a redirection": serving(t, 1, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/login", http.StatusFound)
+		}, accepted),
 		"its body": serving(t, 1, func(http.ResponseWriter, *http.Request) {}, func([]byte, bool) error {
 			return errors.New("the token is not signed with the key of this run")
 		}),

@@ -38,20 +38,23 @@ func (c Config) startNode(k Keys) (*Contender, error) {
 	cmd.Dir = c.NodeDir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "NODE_ENV=production"}
 	var started nodeStarted
-	p, err := start(c.Dir, "node", cmd, nodeSetup{issuerURL, k.privateJWKS(), machineSecret, resources, person, most * sessions}, &started)
+	setup := nodeSetup{issuerURL, k.privateJWKS(), machineSecret, resources, person, most * sessions}
+	p, err := start(c.Dir, "node", cmd, setup, &started)
 	if err != nil {
 		return nil, err
 	}
 	flows := map[string]Script{
 		keySetFlow: k.keySets(started.Address, "/jwks"),
 		userinfoFlow: {started.Address, each(func(n int) Worker {
-			return repeats(request("GET", "/me", "", "Authorization: Bearer "+started.Userinfo[n]), personOf(person.Sub, person.Email))
+			asked := request("GET", "/me", "", "Authorization: Bearer "+started.Userinfo[n])
+			return repeats(asked, personOf(person.Sub, person.Email))
 		})},
 	}
 	for _, a := range algorithms {
 		flows[a.machine] = k.machines(started.Address, "/token", a.alg)
 		flows[a.refresh] = Script{started.Address, each(func(n int) Worker {
-			return k.refreshes(a.alg, started.Refresh[a.alg][n*sessions:(n+1)*sessions], true, func(_ int, token string) []byte {
+			tokens := started.Refresh[a.alg][n*sessions : (n+1)*sessions]
+			return k.refreshes(a.alg, tokens, true, func(_ int, token string) []byte {
 				return request("POST", "/token", "grant_type=refresh_token&client_id=app&refresh_token="+token, formType)
 			})
 		})}

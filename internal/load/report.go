@@ -85,7 +85,8 @@ func ratio(ours, theirs []Measure) string {
 		rates = append(rates, ours[n].Rate/theirs[n].Rate)
 		cpu = append(cpu, ours[n].CPU.Seconds()/theirs[n].CPU.Seconds())
 	}
-	return fmt.Sprintf("**%.2f** %.2f–%.2f (%.2f)", quantile(rates, 0.5), quantile(rates, 0), quantile(rates, 1), quantile(cpu, 0.5))
+	return fmt.Sprintf("**%.2f** %.2f–%.2f (%.2f)",
+		quantile(rates, 0.5), quantile(rates, 0), quantile(rates, 1), quantile(cpu, 0.5))
 }
 
 func (r Results) others() (all []float64) {
@@ -148,7 +149,8 @@ func (c Config) machine(ctx context.Context, postgres string) (string, error) {
 	}
 	return fmt.Sprintf("%s: %d processors (%s), %s, Linux %s. Signet %s, %s, PostgreSQL %s, Node.js %s, oidc-provider %s",
 		time.Now().UTC().Format("2 January 2006"), runtime.NumCPU(), found("/proc/cpuinfo", "model name"), memory(),
-		firstLine("/proc/sys/kernel/osrelease"), version, runtime.Version(), postgres, strings.TrimPrefix(strings.TrimSpace(node), "v"), module.Version), nil
+		firstLine("/proc/sys/kernel/osrelease"), version, runtime.Version(), postgres,
+		strings.TrimPrefix(strings.TrimSpace(node), "v"), module.Version), nil
 }
 
 // found returns the value of a line of a file of /proc.

@@ -28,7 +28,8 @@ func TestTheTablesShowMediansAndRatiosOfEachRound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"A machine.\nMedians of 3 rounds of 1s. Programs outside of the run used 10 % of the processors in the median slice, 20 % in one of ten, and 20 % at most.",
+		"A machine.\nMedians of 3 rounds of 1s. Programs outside of the run used 10 % of the processors in the median slice, " +
+			"20 % in one of ten, and 20 % at most.",
 		"| refresh EdDSA | 16 | 2,000 (0.40) | 1,000 (0.40) | 500 (0.40) | – |",
 		// 0.5, 0.9 and 0.75 are of one moment each; 1,000 ÷ 2,000 would be of two.
 		"| refresh EdDSA | 16 | **0.75** 0.50–0.90 (1.00) | **0.25** 0.10–0.25 (1.00) | – | – |",

@@ -33,7 +33,9 @@ type signet struct {
 
 // startSignet starts the program on a database that is empty, and makes its accounts, clients and
 // sessions.
-func (c Config) startSignet(ctx context.Context, name, database string, processes func() ([]int, error), k Keys) (*Contender, *signet, error) {
+func (c Config) startSignet(
+	ctx context.Context, name, database string, processes func() ([]int, error), k Keys,
+) (*Contender, *signet, error) {
 	dir := filepath.Join(c.Dir, strings.ReplaceAll(strings.ToLower(name), ", ", "-"))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, err
