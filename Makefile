@@ -14,6 +14,8 @@
 #               ten minutes. make bench-baseline writes that file, make bench-all runs every benchmark, BENCH or all
 # make fuzz  ten seconds for each fuzz target
 # make build    ./signet, static          make lint  the linters of .golangci.yml
+# make build-openssl  ./signet with OpenSSL's RSA signatures, static as well; needs a C compiler and OpenSSL's library
+# make test-openssl   the packages that sign, on that build      make interop-openssl  a relying party against it
 # make vuln     known vulnerabilities that the code reaches, from https://vuln.go.dev
 # make release  what strangers download, in $(DIST): reproducible archives of the commit, checksums, bills of materials
 
@@ -36,10 +38,15 @@ DIST ?= dist
 HAS_CC = { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null; }
 NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-get install gcc)
 
-.PHONY: build test interop interop-more chaos chaos-rotations upgrade load bench bench-all bench-baseline fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java need-rust measure-caches
+.PHONY: build build-openssl test test-openssl interop interop-openssl interop-more chaos chaos-rotations upgrade load bench bench-all bench-baseline fuzz check lint vuln release clean postgres need-cc need-openssl need-foreign need-firefox need-java need-rust measure-caches
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
+
+# The Dockerfile says why it is static, and why with these tags. The linker would warn of functions that libcrypto has
+# for what Signet leaves to Go: modules that are loaded, names of hosts.
+build-openssl: need-cc need-openssl
+	CGO_ENABLED=1 $(GO) build -trimpath -tags openssl,netgo,osusergo -ldflags "-linkmode external -extldflags '-static -Wl,--no-warnings' -s -w" -o signet ./cmd/signet
 
 # Modules of their own, so that users of the verifier do not download gRPC, chi and other JWT libraries.
 VERIFIER_MODULES := $(patsubst %/go.mod,%,$(wildcard verifier/*/go.mod verifier/*/*/go.mod))
@@ -54,6 +61,10 @@ test: check postgres
 	@race="-race $(NO_CHECKPTR)"; $(HAS_CC) || { race=; echo "$(NO_CC), so the tests run without it." >&2; }; \
 	echo "$(GO) test $$race ./..."; $(GO) test $$race ./... || exit 1; \
 	for module in $(VERIFIER_MODULES); do echo "$$module"; (cd $$module && $(GO) test $$race ./...) || exit 1; done
+
+test-openssl: need-cc need-openssl postgres
+	$(GO) vet -tags openssl ./internal/jose
+	$(GO) test -tags openssl ./internal/jose ./keys ./issuer
 
 postgres:
 	@$(GO) run ./userstore/sqlstore/pgtest/programs
@@ -84,11 +95,15 @@ vuln:
 release:
 	$(GO) run ./internal/release -out $(DIST) $(if $(RELEASE_PLATFORMS),-platforms $(RELEASE_PLATFORMS))
 
-interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed $(PATRONI)/installed
+interop: need-cc need-openssl need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed $(PATRONI)/installed
 	cd internal/interop/goclient && $(GO) vet ./...
 	cd internal/interop/manifests && $(GO) vet ./... && $(GO) test -count=1 ./...
 	@for module in $(EXAMPLE_MODULES); do echo "$$module"; (cd $$module && $(GO) test ./...) || exit 1; done
 	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$(CURDIR)/$(PATRONI)/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop -parallel 8 -timeout 30m ./internal/interop/...
+
+# The test builds the binary that it runs, with the same GOFLAGS.
+interop-openssl: need-cc need-openssl need-foreign $(NODE_DIR)/node_modules/.package-lock.json
+	GOFLAGS=-tags=openssl,interop $(GO) test -count=1 -run '^TestTheBinaryHasOpenSSL$$|^TestRelyingPartiesLogPeopleInAndOut$$/^SQLite$$/^openid-client$$' ./internal/interop
 
 # Go's proxy, Maven's repository and crates.io serve pinned versions; go.sum holds the hashes of the former.
 interop-more: need-foreign need-java need-rust need-firefox $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
@@ -179,6 +194,10 @@ clean:
 need-cc:
 	@$(HAS_CC) || { echo "$(NO_CC)." >&2; exit 1; }
 
+need-openssl:
+	@pkg-config --exists 'libcrypto >= 3' || { \
+	  echo "OpenSSL 3 with its headers and static library, or pkg-config, is missing: on Debian, apt-get install libssl-dev pkg-config" >&2; exit 1; }
+
 need-foreign:
 	@for program in bash curl git jq node npm openssl $(PYTHON); do command -v $$program >/dev/null || { \
 	  echo "$$program is missing: make interop needs bash, curl, git, jq, openssl, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
@@ -188,7 +207,7 @@ need-foreign:
 	  command -v etcd >/dev/null && test -x /usr/sbin/haproxy && \
 	  ls /usr/lib/postgresql/*/bin/pg_rewind >/dev/null 2>&1 && command -v promtool >/dev/null && command -v prometheus >/dev/null && command -v systemd-analyze >/dev/null || { \
 	  echo "Chromium, Apache with mod_auth_openidc and mod_oauth2, PgBouncer, etcd, HAProxy, PostgreSQL, Prometheus or systemd-analyze is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
-	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc libapache2-mod-oauth2 pgbouncer etcd-server haproxy postgresql prometheus python3-venv systemd" >&2; exit 1; }
+	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc libapache2-mod-oauth2 pgbouncer etcd-server haproxy postgresql prometheus python3-venv systemd libssl-dev pkg-config" >&2; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
 	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
 	@$(PATRONI_PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \

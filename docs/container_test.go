@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,16 +32,26 @@ func TestDockerfile(t *testing.T) {
 	if image := find(t, text, `^ARG GO_IMAGE=(\S+)$`); !strings.HasPrefix(image, "golang:"+version+".") {
 		t.Errorf("the builder %s is not a pinned Go %s, which go.mod asks for", image, version)
 	}
-	stages := regexp.MustCompile(`(?m)^FROM (.+)$`).FindAllStringSubmatch(text, -1)
-	if len(stages) != 2 || stages[0][1] != "${GO_IMAGE} AS build" || stages[1][1] != "scratch" {
+	var stages []string
+	for _, m := range regexp.MustCompile(`(?m)^FROM (.+)$`).FindAllStringSubmatch(text, -1) {
+		stages = append(stages, m[1])
+	}
+	// Nobody who names no target gets another image than the empty one with the static binary of Go alone.
+	if want := []string{"${GO_IMAGE} AS source", "source AS build", "source AS build-openssl",
+		"scratch AS empty", "empty AS openssl", "empty"}; !slices.Equal(stages, want) {
 		t.Errorf("stages: %q", stages)
 	}
 	if user := find(t, text, `^USER (\S+)$`); !regexp.MustCompile(`^[1-9]\d*:[1-9]\d*$`).MatchString(user) {
 		t.Errorf("USER %s: an orchestrator can only tell a number from root", user)
 	}
 	for _, m := range regexp.MustCompile(`(?m)^COPY --from=(\S+)`).FindAllStringSubmatch(text, -1) {
-		if strings.TrimPrefix(m[1], "--chown=") == m[1] && m[1] != "build" {
+		if !slices.ContainsFunc(stages, func(s string) bool { return strings.HasSuffix(s, " AS "+m[1]) }) {
 			t.Errorf("COPY --from=%s: there is no such stage", m[1])
+		}
+	}
+	for target, from := range map[string]string{"empty AS openssl": "build-openssl", "empty": "build"} {
+		if !strings.Contains(text, "\nFROM "+target+"\nCOPY --from="+from+" /out/signet /usr/local/bin/signet\n") {
+			t.Errorf("the stage %q does not have the binary of %s", target, from)
 		}
 	}
 	var env []string
@@ -55,11 +66,13 @@ func TestDockerfile(t *testing.T) {
 		t.Fatalf("the image's environment: %v %q", err, warnings)
 	}
 	// The repository is not sent to the builder, so everything that `signet version` says is told.
-	build := find(t, text, `^RUN (CGO_ENABLED=0 go build .*)$`)
-	for arg, variable := range map[string]string{"VERSION": "version", "COMMIT": "commit", "COMMIT_TIME": "commitTime"} {
-		find(t, text, `^(ARG `+arg+`)$`)
-		if !strings.Contains(build, "-X main."+variable+"=${"+arg+"}") || !strings.Contains(read(t, "deployment.md"), "--build-arg "+arg+"=") {
-			t.Errorf("%s does not reach `signet version`", arg)
+	for _, pattern := range []string{`^RUN (CGO_ENABLED=0 go build .*)$`, `^RUN (CGO_ENABLED=1 go build .*)$`} {
+		build := find(t, text, pattern)
+		for arg, variable := range map[string]string{"VERSION": "version", "COMMIT": "commit", "COMMIT_TIME": "commitTime"} {
+			if strings.Count(text, "\nARG "+arg+"\n") != 2 || !strings.Contains(build, "-X main."+variable+"=${"+arg+"}") ||
+				!strings.Contains(read(t, "deployment.md"), "--build-arg "+arg+"=") {
+				t.Errorf("%s does not reach `signet version` by %s", arg, pattern)
+			}
 		}
 	}
 	if volume := find(t, text, `^VOLUME (\S+)$`); config.DataDir != volume {

@@ -71,8 +71,8 @@ func newMetrics(p metricParts) *metrics {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "signet_build_info", Help: "1, with the version in the labels.",
-			ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.revision(), "go": build.Go},
+			Name: "signet_build_info", Help: "1, with the version, and what makes RSA signatures, in the labels.",
+			ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.revision(), "go": build.Go, "rsa": build.RSA},
 		}, func() float64 { return 1 }),
 	)
 	for _, part := range []func(metricParts) []prometheus.Collector{

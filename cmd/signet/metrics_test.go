@@ -23,6 +23,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/signet-id/signet/cmd/signet/internal/watch"
+	"github.com/signet-id/signet/internal/jose"
 )
 
 // running is the program that serves in this process, with its log.
@@ -232,6 +233,11 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	} {
 		if value, ok := got[c.name].values[c.labels]; !ok || value != c.want {
 			t.Errorf("%s{%s} is %v (there: %t), want %v", c.name, c.labels, value, ok, c.want)
+		}
+	}
+	for labels := range got["signet_build_info"].values {
+		if !strings.Contains(labels, "rsa="+jose.RSAImplementation()) {
+			t.Errorf("signet_build_info{%s} does not tell what makes RSA signatures", labels)
 		}
 	}
 	now := float64(time.Now().Unix())

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/signet-id/signet/internal/jose"
 )
 
 // What a build without a repository, such as the Dockerfile's, cannot find out by itself can be set
@@ -22,6 +24,7 @@ type versionInfo struct {
 	Modified   bool   `json:"modified,omitempty"`    // built from a working tree with changes
 	Go         string `json:"go"`
 	Platform   string `json:"platform"`
+	RSA        string `json:"rsa"` // what makes RSA signatures: jose.RSAImplementation
 }
 
 // revision returns the commit as it is usually shortened.
@@ -39,7 +42,7 @@ func (v versionInfo) String() string {
 		}
 		text += ")"
 	}
-	return text + " " + v.Go + " " + v.Platform
+	return text + " " + v.Go + " " + v.Platform + ", RSA by " + v.RSA
 }
 
 func buildVersion() versionInfo {
@@ -49,7 +52,9 @@ func buildVersion() versionInfo {
 
 // versionOf returns what a binary with this build information is. info may be nil.
 func versionOf(info *debug.BuildInfo) versionInfo {
-	v := versionInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v := versionInfo{
+		Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, RSA: jose.RSAImplementation(),
+	}
 	if info != nil {
 		v.Version = cmp.Or(v.Version, info.Main.Version)
 		for _, s := range info.Settings {
@@ -75,7 +80,7 @@ func versionOf(info *debug.BuildInfo) versionInfo {
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Say which version this is, and of which commit",
+		Short: "Say which version this is, of which commit, and what makes its RSA signatures",
 		Args:  cobra.NoArgs,
 		RunE: action(func(context.Context, []string) error {
 			v := buildVersion()

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"testing"
+
+	"github.com/signet-id/signet/internal/jose"
 )
 
 func TestWhatAVersionSays(t *testing.T) {
@@ -12,6 +14,7 @@ func TestWhatAVersionSays(t *testing.T) {
 	build := func(version string, settings ...debug.BuildSetting) *debug.BuildInfo {
 		return &debug.BuildInfo{Main: debug.Module{Version: version}, Settings: settings}
 	}
+	rest := " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH + ", RSA by " + jose.RSAImplementation()
 	for _, row := range []struct {
 		name                        string
 		version, commit, commitTime string // of the linker
@@ -31,7 +34,7 @@ func TestWhatAVersionSays(t *testing.T) {
 			"signet v0.2.0 (commit 0123456789ab of 2026-11-26T18:46:18Z)"},
 	} {
 		version, commit, commitTime = row.version, row.commit, row.commitTime
-		if got, want := versionOf(row.info).String(), row.want+" "+runtime.Version()+" "+runtime.GOOS+"/"+runtime.GOARCH; got != want {
+		if got, want := versionOf(row.info).String(), row.want+rest; got != want {
 			t.Errorf("%s: %q, want %q", row.name, got, want)
 		}
 	}

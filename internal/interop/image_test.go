@@ -21,10 +21,22 @@ import (
 	"github.com/signet-id/signet/internal/testport"
 )
 
+// images are what the Dockerfile makes, by the command that builds the binary, with what it says of its RSA.
+var images = []struct{ name, build, rsa string }{
+	{"default", `^RUN (CGO_ENABLED=0 go build .*)$`, `, RSA by Go\n$`},
+	{"openssl", `^RUN (CGO_ENABLED=1 go build .*)$`, `, RSA by OpenSSL 3\.[0-9.]+\n$`},
+}
+
 // This test needs no container engine: it performs the steps of the Dockerfile, with the
 // Dockerfile's own command, environment, user and health check. If the test runs as root, the
 // server runs in a root folder that has nothing else; otherwise it runs as the user of the test.
 func TestImageRunsWithNothingButTheBinary(t *testing.T) {
+	for _, image := range images {
+		t.Run(image.name, func(t *testing.T) { imageRuns(t, image.build, image.rsa) })
+	}
+}
+
+func imageRuns(t *testing.T, commandOfBuild, rsa string) {
 	text, err := os.ReadFile("../../Dockerfile")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +61,7 @@ func TestImageRunsWithNothingButTheBinary(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(binary), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.Command("sh", "-c", strings.ReplaceAll(find(`^RUN (CGO_ENABLED=0 go build .*)$`), "/out/signet", binary))
+	build := exec.Command("sh", "-c", strings.ReplaceAll(find(commandOfBuild), "/out/signet", binary))
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", build, err, out)
@@ -108,6 +120,9 @@ func TestImageRunsWithNothingButTheBinary(t *testing.T) {
 		}
 	}
 
+	if said, err := command(t.Context(), "version").Output(); err != nil || !regexp.MustCompile(rsa).Match(said) {
+		t.Errorf("signet version: %q, %v; want %s", said, err, rsa)
+	}
 	var log bytes.Buffer
 	server := command(t.Context(), strings.Trim(find(`^CMD \["(\w+)"\]$`), `"`))
 	server.Stdout, server.Stderr = &log, &log

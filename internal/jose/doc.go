@@ -7,6 +7,7 @@
 //	verify.go     check the signature, under one key that is bound to one algorithm
 //	access_claims.go  read and check the claims of an access token, once for issuer and verifier (RFC 9068)
 //	sign.go       sign, with prepared headers and the raw key
+//	rsa_go.go, rsa_openssl.go  what makes RSA signatures: Go, or OpenSSL in the build with the tag openssl
 //	jwk.go        JSON Web Keys and sets, public ones only (RFC 7517, RFC 7638)
 //	bundle.go     a signed set of keys, for verifiers without network
 //	seal.go       private keys at rest, as JWE (dir, A256GCM) and nothing else

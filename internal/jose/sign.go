@@ -48,7 +48,10 @@ func NewSigner(key crypto.Signer, kid, alg string, types ...string) (*Signer, er
 		s.options, s.signature = crypto.Hash(0), 64
 	}
 	if private, ok := key.(*rsa.PrivateKey); ok {
-		private.Precompute()
+		var err error
+		if s.key, err = rsaSigner(private); err != nil {
+			return nil, err
+		}
 	}
 	for _, typ := range types {
 		header, err := json.Marshal(struct {
