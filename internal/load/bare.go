@@ -29,7 +29,7 @@ func (c Config) startBare(
 	database string, processes func() ([]int, error), k Keys, like *signet, of *Contender,
 ) (*Contender, error) {
 	s := BareSetup{
-		Database: database, Rows: most * sessions, Argon2: password.Default, Subject: like.sub, Email: "login0@example.com",
+		Database: database, Rows: most * sessions, Argon2: password.Default, Subject: like.sub, Email: "asked0@example.com",
 		JWKS: like.keySet, JWKSHeader: like.header, Access: map[string]string{},
 	}
 	s.JWKSHeader.Del("Date") // net/http sets it

@@ -33,7 +33,7 @@ type nodeStarted struct {
 // startNode starts node-oidc-provider. It has no login of its own to measure: apps bring theirs.
 // Its access tokens for userinfo are not signed, and it looks them up.
 func (c Config) startNode(k Keys) (*Contender, error) {
-	person := nodePerson{Sub: "248289761001-as-long-as-ours", Name: personName, Email: "login0@example.com"}
+	person := nodePerson{Sub: "248289761001-as-long-as-ours", Name: personName, Email: "asked0@example.com"}
 	cmd := exec.Command(c.Node, "server.mjs")
 	cmd.Dir = c.NodeDir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "NODE_ENV=production"}

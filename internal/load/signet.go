@@ -107,14 +107,13 @@ func (s *signet) prepare(ctx context.Context, flows map[string]Script) error {
 	return s.readKeySet(ctx)
 }
 
-// people makes the flows of people who log in and are asked about. They are others than those whose
-// sessions are refreshed, for a new login may end the oldest session of its user.
+// people makes the flows of people who log in, and of others who are asked about. Each flow has
+// people of its own, for a user has 50 sessions at most, and a new login ends the oldest one.
 func (s *signet) people(ctx context.Context, flows map[string]Script) error {
 	logins, asked := make([]Worker, most), make([]Worker, most)
 	for n := range most {
 		email := fmt.Sprintf("login%d@example.com", n)
-		sub, err := s.signUp(ctx, email)
-		if err != nil {
+		if _, err := s.signUp(ctx, email); err != nil {
 			return err
 		}
 		access := s.keys.accessToken(eddsa)
@@ -124,6 +123,11 @@ func (s *signet) people(ctx context.Context, flows map[string]Script) error {
 			}
 			return access(body, sample)
 		})
+		email = fmt.Sprintf("asked%d@example.com", n)
+		sub, err := s.signUp(ctx, email)
+		if err != nil {
+			return err
+		}
 		body, err := s.post(ctx, "/v1/login", credentials(email, `,"scope":"openid profile email"`), http.StatusOK)
 		if err != nil {
 			return err
