@@ -10,6 +10,7 @@ import (
 
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/internal/refusal"
+	"github.com/signet-id/signet/internal/tokencache"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -55,7 +56,8 @@ func (i *Issuer) Session(ctx context.Context, p Presented) (Session, error) {
 // anyAudience accepts an access token for any audience.
 const anyAudience = ""
 
-// liveToken is an access token that is valid now.
+// liveToken is an access token that is valid now. The lists of its claims and its payload are those
+// of other requests, too: nobody changes them.
 type liveToken struct {
 	claims  jose.AccessClaims
 	payload []byte              // all claims, as JSON
@@ -82,11 +84,12 @@ func (i *Issuer) live(ctx context.Context, raw, audience string) (liveToken, err
 	if _, err := i.Keys.Signer(i.AccessAlg); err != nil {
 		return liveToken{}, unready(fmt.Errorf("judge an access token: %w", err))
 	}
-	l, err := i.accessToken(raw)
+	signed, err := i.accessToken(raw)
 	if err != nil {
 		refusal.Client(ctx, claimedClient(raw))
 		return liveToken{}, err
 	}
+	l := liveToken{claims: signed.claims, payload: signed.payload}
 	refusal.Client(ctx, l.claims.ClientID)
 	expected := jose.Expected{Issuer: i.URL, Audience: []string{audience}, AnyAudience: audience == anyAudience, AnyKey: true,
 		Now: now, Skew: i.ClockSkew}
@@ -164,26 +167,57 @@ func (i *Issuer) liveGrant(ctx context.Context, c jose.AccessClaims, now time.Ti
 	return view, nil
 }
 
+// TokenCache remembers access tokens of ours whose signature was right: userinfo, introspection and
+// the account API are asked about the same token again and again, and a signature costs more than
+// everything else that they do. Whether the key is still published, the time, the audience and the
+// store's view of the grant are looked at for each request.
+type TokenCache = tokencache.Cache[signedToken]
+
+// NewTokenCache returns a TokenCache of at most size tokens, some 2 KB each.
+func NewTokenCache(size int) *TokenCache { return tokencache.New[signedToken](size) }
+
+// signedToken is what an access token says, and the key that signed it.
+type signedToken struct {
+	key     jose.PublicKey
+	claims  jose.AccessClaims
+	payload []byte
+}
+
 // accessToken verifies that raw is an access token signed by us, and reads it. Only a published key
 // counts: an access token under any other key is forged, revoked, or long past its exp.
-func (i *Issuer) accessToken(raw string) (liveToken, error) {
+func (i *Issuer) accessToken(raw string) (*signedToken, error) {
+	name, known := i.Tokens.Find(raw)
+	if known == nil {
+		return i.newAccessToken(name, raw)
+	}
+	if key, ok := i.Keys.PublishedKey(known.key.ID); !ok || !key.Equal(known.key) {
+		return nil, errAccessToken.because(errNotPublished)
+	}
+	return known, nil
+}
+
+var errNotPublished = errors.New("not signed with a published key")
+
+func (i *Issuer) newAccessToken(name tokencache.Name, raw string) (*signedToken, error) {
 	token, err := jose.Parse(raw)
 	if err != nil {
-		return liveToken{}, errAccessToken.because(err)
+		return nil, errAccessToken.because(err)
 	}
 	key, ok := i.Keys.PublishedKey(token.Header.KeyID)
 	if !ok {
-		return liveToken{}, errAccessToken.because(errors.New("not signed with a published key"))
+		return nil, errAccessToken.because(errNotPublished)
 	}
 	if err := token.Verify(key); err != nil {
-		return liveToken{}, errAccessToken.because(err)
+		return nil, errAccessToken.because(err)
 	}
 	if !token.Header.IsType(TypeAccessToken) {
-		return liveToken{}, errAccessToken.because(fmt.Errorf("typ is not %s", TypeAccessToken))
+		return nil, errAccessToken.because(fmt.Errorf("typ is not %s", TypeAccessToken))
 	}
 	claims, err := jose.ReadAccessClaims(token.Payload)
 	if err != nil {
-		return liveToken{}, errAccessToken.because(err)
+		return nil, errAccessToken.because(err)
 	}
-	return liveToken{claims: claims, payload: token.Payload}, nil
+	t := &signedToken{key: key, claims: claims, payload: token.Payload}
+	i.Tokens.Remember(name, t)
+	return t, nil
 }

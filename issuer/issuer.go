@@ -90,6 +90,7 @@ type Issuer struct {
 	UILocales []string      // languages of the hosted pages; empty: discovery names none
 
 	Cache      *ClientCache // required; NoClientCache: clients are read each time
+	Tokens     *TokenCache  // nil: the signature of an access token is verified each time
 	ClientKeys *ClientKeys  // nil: no client may have a jwks_uri
 	// RequestObjects fetches request objects by reference; nil: no client may have request_uris.
 	RequestObjects *RequestObjects

@@ -127,7 +127,7 @@ func (w *world) replica() {
 	w.Issuer = &issuer.Issuer{
 		URL: issuerURL, Accounts: accounts, Grants: w.store, Clients: w.store, Codes: w.store, Browsers: w.store,
 		Consents: w.store, Subjects: w.store, Devices: w.store, Proofs: w.store, Keys: w.ring, Now: w.clock.Now, NewID: newID,
-		Admission: issuer.NoAdmission, Cache: issuer.NoClientCache,
+		Admission: issuer.NoAdmission, Cache: issuer.NoClientCache, Tokens: issuer.NewTokenCache(100),
 		NewGrant: func() (id userstore.GrantID) { rand.Read(id[:]); return id },
 		Log:      log,
 

@@ -25,7 +25,7 @@ func SetGrace(v *Verifier, d time.Duration) {
 const Grace = grace
 
 // CacheLen returns how many tokens are remembered.
-func CacheLen(v *Verifier) int { return len(v.cache.young) + len(v.cache.old) }
+func CacheLen(v *Verifier) int { return v.cache.Len() }
 
 // AwaitStatus waits until no fetch of a status list is under way.
 func AwaitStatus(v *Verifier) {

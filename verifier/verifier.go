@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/tokencache"
 )
 
 // Signature algorithms a Config can allow.
@@ -93,9 +94,9 @@ type Verifier struct {
 	skew     time.Duration
 	now      func() time.Time
 	log      *slog.Logger
-	cache    *cache    // nil: none
-	metadata *metadata // nil: none
-	dpop     *holders  // nil: tokens that are bound to a key are refused
+	cache    *tokencache.Cache[presented] // nil: none
+	metadata *metadata                    // nil: none
+	dpop     *holders                     // nil: tokens that are bound to a key are refused
 }
 
 // New checks the configuration; it does not call the issuer. A verifier that has neither reached its
@@ -116,7 +117,7 @@ func New(c Config) (*Verifier, error) {
 		skew:     c.skew(),
 		now:      c.Now,
 		log:      c.Logger,
-		cache:    newCache(c.CacheSize),
+		cache:    tokencache.New[presented](c.CacheSize),
 		metadata: about,
 		dpop:     newHolders(c),
 	}

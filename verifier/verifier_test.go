@@ -146,7 +146,8 @@ func TestTheVerifierBringsNothingElse(t *testing.T) {
 	}
 	const module = "github.com/signet-id/signet/"
 	allowed := map[string]bool{module + "verifier": true, module + "internal/jose": true,
-		module + "internal/strictjson": true, module + "internal/dpop": true, module + "internal/statuslist": true}
+		module + "internal/strictjson": true, module + "internal/dpop": true, module + "internal/statuslist": true,
+		module + "internal/tokencache": true}
 	for _, pkg := range list("std", "github.com/lestrrat-go/jwx/v2/jwk", "github.com/lestrrat-go/jwx/v2/jwe") {
 		allowed[pkg] = true
 	}

@@ -2,7 +2,6 @@ package verifier
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"slices"
 
@@ -38,7 +37,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 
 // verify is Verify. anyKey says that a token may be bound to a key, whose proof the caller checks.
 func (v *Verifier) verify(ctx context.Context, raw string, anyKey bool) (*Token, error) {
-	name, p := v.cache.find(raw)
+	name, p := v.cache.Find(raw)
 	if p == nil {
 		var err error
 		if p, err = read(raw); err != nil {
@@ -71,7 +70,9 @@ func (v *Verifier) verify(ctx context.Context, raw string, anyKey bool) (*Token,
 	if err := issuer.status.check(ctx, p.claims); err != nil {
 		return nil, err
 	}
-	v.cache.remember(name, p, key)
+	if p.jws != nil {
+		v.cache.Remember(name, p.remembered(key))
+	}
 	return p.token(), nil
 }
 
@@ -103,7 +104,7 @@ func (p *presented) signer(keys []jose.PublicKey) (jose.PublicKey, error) {
 	err := jose.ErrSignature
 	for _, key := range keys {
 		if p.jws == nil {
-			if same(key, p.proven) {
+			if key.Equal(p.proven) {
 				return key, nil
 			}
 			continue
@@ -118,10 +119,11 @@ func (p *presented) signer(keys []jose.PublicKey) (jose.PublicKey, error) {
 	return jose.PublicKey{}, invalid(faultSignature, err.Error())
 }
 
-// same reports whether two keys verify the same signatures.
-func same(a, b jose.PublicKey) bool {
-	key, ok := a.Key.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && a.ID == b.ID && a.Algorithm == b.Algorithm && key.Equal(b.Key)
+// remembered returns what the cache keeps of a token that was signed with key. Its lists are its own.
+func (p *presented) remembered(key jose.PublicKey) *presented {
+	entry := &presented{header: p.header, claims: p.claims, payload: p.payload, proven: key}
+	separate(&entry.claims.Audience, &entry.claims.Scopes, &entry.claims.AMR, &entry.claims.Roles)
+	return entry
 }
 
 // token returns the token that was accepted. Its lists are its own: a caller may change them,
@@ -134,4 +136,19 @@ func (p *presented) token() *Token {
 	}
 	separate(&token.Audience, &token.Scopes, &token.AuthenticationMethods, &token.Roles)
 	return token
+}
+
+// separate gives each list an array that no other list shares, in one allocation.
+func separate(lists ...*[]string) {
+	n := 0
+	for _, list := range lists {
+		n += len(*list)
+	}
+	own := make([]string, 0, n)
+	for _, list := range lists {
+		if *list != nil {
+			own = append(own, *list...)
+			*list = own[len(own)-len(*list) : len(own) : len(own)]
+		}
+	}
 }

@@ -27,6 +27,12 @@ type PublicKey struct {
 	Key       crypto.PublicKey
 }
 
+// Equal reports whether both keys verify the same tokens.
+func (k PublicKey) Equal(other PublicKey) bool {
+	key, ok := k.Key.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.ID == other.ID && k.Algorithm == other.Algorithm && key.Equal(other.Key)
+}
+
 // Bounds of RSA keys. Below 2048 bits is too weak (NIST SP 800-131A); above
 // 8192 one verification costs a stranger's key set too much of our time.
 const (

@@ -72,6 +72,10 @@ type Parts struct {
 	API      *api.Server
 }
 
+// rememberedTokens are the access tokens whose signature is not verified again: at 2 KB each, some
+// 8 MB at most.
+const rememberedTokens = 4096
+
 // Compose joins the parts. After it, API.Handler returns the server's handler.
 func Compose(p Parts) error {
 	err := required.Missing(p, "ClientKeys", "Objects", "Documents", "Logouts", "Metrics", "Traces", "Logos", "Issued", "People",
@@ -121,6 +125,7 @@ func Compose(p Parts) error {
 	i.Subjects = p.Store
 	i.Now, i.NewID, i.NewGrant, i.Log = p.Now, ids.id, ids.grant, p.Log
 	i.Admission, i.Cache, i.ClientKeys = p.Admission, p.Cache, p.ClientKeys
+	i.Tokens = issuer.NewTokenCache(rememberedTokens)
 	i.FormSecret = func() ([]byte, error) { return p.Keys.Secret(keys.Forms) }
 
 	i.StatusStore, i.Status = p.Store, p.Status
