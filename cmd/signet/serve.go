@@ -275,7 +275,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, o serveOptions) error
 	running.Go(func() { mailer.Run(sending) })
 	running.Go(func() { logouts.Run(sending) })
 	running.Go(func() {
-		sweep(background, sweptStore{db, swept}, paceOf(db.Engine()), manager.Ready, c.Audit.Retention, log)
+		sweep(background, sweptStore{db, swept}, paceOf(db), manager.Ready, c.Audit.Retention, log)
 	})
 
 	warnOfUnknownClients(ctx, db, iss.Resources, log) // before serving, so before the server can be stopped

@@ -9,6 +9,7 @@ import (
 
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/registration"
+	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
 // remover removes at most limit rows that have expired at an instant, and tells how many.
@@ -44,10 +45,13 @@ func tendEvents(ctx context.Context, db userstore.Store, now clock) error {
 
 // pace is how much of a store's time the sweeper takes.
 type pace struct {
-	// A batch grows or shrinks until it takes about so long, its waiting for a turn included: a
-	// request hardly waits longer for the store than that, and a store that is busy slows the
-	// sweeper down.
-	batchTakes         time.Duration
+	// A batch grows or shrinks until it takes about so long: a request hardly waits longer for the
+	// store than that, and a store that is busy slows the sweeper down.
+	batchTakes time.Duration
+	// waited is how long batches have waited for their turn. That is not the batch's doing: a store
+	// with one writer that is busy day and night would else be swept by two rows at a time. nil: a
+	// batch waits for nobody.
+	waited             func() time.Duration
 	first, least, most int // how many rows a batch removes at most
 	// A pause is rest times as long as the batch before it, so that however much there is to
 	// remove, most of the store's time is left to requests; and longestRest at most.
@@ -64,11 +68,13 @@ var (
 	oneWriter = pace{batchTakes: time.Millisecond, first: 10, least: 2, most: 2000, rest: 30, longestRest: time.Second}
 )
 
-func paceOf(engine string) pace {
-	if engine == "sqlite" {
-		return oneWriter
+func paceOf(db *sqlstore.DB) pace {
+	if db.Engine() != "sqlite" {
+		return besideWriters
 	}
-	return besideWriters
+	p := oneWriter
+	p.waited = db.SweepsWaited
+	return p
 }
 
 // expiring is a kind of rows that expire.
@@ -186,9 +192,9 @@ func (p pace) removeBatch(ctx context.Context, now clock, k *expiring) (took tim
 	if k.batch == 0 {
 		k.batch = p.first
 	}
-	begin := time.Now()
+	begin, waited := time.Now(), p.waits()
 	n, err := k.remove(ctx, at, k.batch)
-	took = time.Since(begin)
+	took = max(time.Since(begin)-(p.waits()-waited), 0)
 	k.removed += n
 	k.done = n < k.batch
 	switch {
@@ -208,4 +214,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-time.After(d - d/5 + rand.N(d*2/5)):
 		return true
 	}
+}
+
+func (p pace) waits() time.Duration {
+	if p.waited == nil {
+		return 0
+	}
+	return p.waited()
 }

@@ -84,7 +84,7 @@ func removeWhileServing(b *testing.B, url string, rows, rate int, limit time.Dur
 	kinds := allKinds(db, 30*24*time.Hour, slog.New(slog.NewTextHandler(b.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
 	go func() {
 		defer close(swept)
-		_ = paceOf(db.Engine()).sweepKinds(sweeper, func(context.Context) (time.Time, error) {
+		_ = paceOf(db).sweepKinds(sweeper, func(context.Context) (time.Time, error) {
 			gate.RLock()
 			defer gate.RUnlock()
 			return now, nil

@@ -117,7 +117,7 @@ func TestSpentHandlesAndTrustedBrowsersAreSwept(t *testing.T) {
 		}
 		var log bytes.Buffer
 		clock := func(context.Context) (time.Time, error) { return now, nil }
-		sweepAll(ctx, db, paceOf(db.Engine()), clock, time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
+		sweepAll(ctx, db, paceOf(db), clock, time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
 		if !strings.Contains(log.String(), "spent_handles_and_trusted_browsers=2") {
 			t.Errorf("log: %s", log.String())
 		}
@@ -132,4 +132,29 @@ func TestSpentHandlesAndTrustedBrowsersAreSwept(t *testing.T) {
 			t.Errorf("%d trusted browsers are left, %v", len(list), err)
 		}
 	})
+}
+
+// A batch that only waited for its turn is no large one, and its pause is not long.
+func TestABatchThatWaitedForItsTurnIsNotMadeSmaller(t *testing.T) {
+	now := func(context.Context) (time.Time, error) { return time.Now(), nil }
+	for name, c := range map[string]struct {
+		waits time.Duration // for each batch
+		large bool
+	}{
+		"its own work": {0, true},
+		"its waiting":  {time.Minute, false},
+	} {
+		var waited time.Duration
+		p := oneWriter
+		p.waited = func() time.Duration { return waited }
+		k := expiring{batch: 100, remove: func(_ context.Context, _ time.Time, limit int) (int, error) {
+			time.Sleep(5 * p.batchTakes)
+			waited += c.waits
+			return limit, nil
+		}}
+		took, err := p.removeBatch(t.Context(), now, &k)
+		if err != nil || (k.batch < 100) != c.large || (took >= 5*p.batchTakes) != c.large {
+			t.Errorf("%s: took %s, then %d rows, %v", name, took, k.batch, err)
+		}
+	}
 }

@@ -163,6 +163,15 @@ func (db *DB) Lock() error {
 // Engine returns "sqlite" or "postgres".
 func (db *DB) Engine() string { return db.dialect.name }
 
+// SweepsWaited returns how long what removes expired rows has waited for its turn to write, since the
+// DB was opened. It is 0 where writers do not take turns.
+func (db *DB) SweepsWaited() time.Duration {
+	if e, ok := db.engine.(*sqliteEngine); ok {
+		return time.Duration(e.sweepsWaited.Load())
+	}
+	return 0
+}
+
 // Now returns the time of the database's clock.
 func (db *DB) Now(ctx context.Context) (time.Time, error) {
 	var n int64

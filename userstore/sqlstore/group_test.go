@@ -254,3 +254,17 @@ func TestManyGroups(t *testing.T) {
 		t.Errorf("%d rows of %d", len(got), callers*each)
 	}
 }
+
+// What a sweep waits for is counted apart from its work.
+func TestASweepTellsHowLongItWaited(t *testing.T) {
+	db, _ := migrated(t)
+	release := sqlstore.HoldTurn(t, db)
+	const held = 20 * time.Millisecond
+	time.AfterFunc(held, release)
+	if _, err := db.RemoveExpired(t.Context(), time.Now(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if waited := db.SweepsWaited(); waited < held/2 {
+		t.Errorf("it waited %s for a turn that was held for %s", waited, held)
+	}
+}

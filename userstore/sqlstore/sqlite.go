@@ -46,6 +46,8 @@ type sqliteEngine struct {
 	quiet   *time.Timer   // clears wrote; each write starts it again
 	acts    *acts         // nil: nothing is counted
 
+	sweepsWaited atomic.Int64 // nanoseconds that sweep has waited for turns
+
 	checkpoints *checkpointer
 }
 
@@ -157,7 +159,10 @@ func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) erro
 
 // sweep removes expired rows, in a commit of its own that does not sync the log.
 func (e *sqliteEngine) sweep(ctx context.Context, s stmt, row func(scanner) error) (int64, error) {
-	if err := e.waitTurn(ctx); err != nil {
+	begin := time.Now()
+	err := e.waitTurn(ctx)
+	e.sweepsWaited.Add(int64(time.Since(begin)))
+	if err != nil {
 		return 0, err
 	}
 	defer e.endTurn()
