@@ -56,8 +56,9 @@ const (
 
 // Hasher hashes and checks passwords, a bounded number at a time and first come, first served.
 //
-// The bound is for memory as much as for the processor: at most about 2 × (slots + 1) × MemoryKiB at
-// any time, one half in use and one half garbage, and 32 MiB; see memory.go.
+// The bound is for memory as much as for the processor: at most (slots + 1) × MemoryKiB are in use at any
+// time, and as garbage slots × MemoryKiB, or 3 × MemoryKiB or 32 MiB if that is more; see memory.go. While
+// hashes of more than a few MiB run, and for five seconds after, the process's GOGC is raised; see pace.go.
 type Hasher struct {
 	// Secrets hashes the secrets of clients: one at a time, in a slot and a queue apart from those of people's
 	// passwords. Anybody may send wrong ones.
@@ -73,6 +74,7 @@ type Hasher struct {
 	decoy  argon2Hash // checked in place of what cannot be
 
 	memory           *hashMemory
+	idle             func() bool // no hash of either queue runs or waits
 	inside, running  atomic.Int64
 	started, refused atomic.Uint64
 
@@ -122,9 +124,11 @@ func New(p Params, slots, queue int, wait time.Duration) *Hasher {
 			decoy:  argon2Hash{Params: p, Salt: random(saltSize), Tag: random(tagSize)},
 		}
 	}
-	memory := newHashMemory(slots+1, p)
+	memory := newHashMemory(slots, p)
 	h := of(slots, memory)
 	h.Secrets = of(1, memory)
+	h.idle = func() bool { return h.inside.Load() == 0 && h.Secrets.inside.Load() == 0 }
+	h.Secrets.idle = h.idle
 	return h
 }
 
@@ -299,8 +303,6 @@ func (h *Hasher) Full() bool {
 	}
 	return full
 }
-
-func (h *Hasher) idle() bool { return h.inside.Load() == 0 }
 
 func hashable(password string) bool {
 	return len(password) <= MaxBytes && utf8.ValidString(password)

@@ -3,25 +3,26 @@ package password
 import (
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// hashMemory bounds the memory of dead hashes. x/crypto's argon2 allocates its blocks anew for each
-// hash and drops them. The collector, left alone, begins when the heap has doubled since it last
-// looked, and what it then saw in use may be dead now: the peak comes to five hashes' blocks for
-// two slots, and after the last login they stay for two minutes. That does no harm to a heap of a
-// few small hashes; it does to one of large hashes. So the dropped memory is counted, and a hash
-// that would exceed the bound first runs a collection.
+// hashMemory bounds the memory of dead hashes, and keeps it for the hashes that come. x/crypto's argon2
+// allocates its blocks anew for each hash and drops them. The collector, left alone, begins when the
+// heap has doubled since it last looked, and what it then saw in use may be dead now: the peak comes to
+// five hashes' blocks for two slots, and after the last login they stay for two minutes. Between its
+// rounds the runtime returns some of them to the system, and the hashes after that fault them in again.
+// So the dropped memory is counted, a hash that would exceed the bound first runs a collection, and
+// pace sees that the collector does not come before and that dead blocks stay. All of them are returned
+// once no hash runs any more.
 //
-// A collection costs a millisecond or a few, whatever the size of the blocks, since they hold no
-// pointers. It is worth one for large hashes and wasted on small ones, where slack lets the
-// collector come first. A soft limit (GOMEMLIMIT) would bound the same, but counts everything else,
-// too, and collects without end once that alone exceeds it.
+// A collection costs some milliseconds of the processor, whatever the size of the blocks, since they
+// hold no pointers. It is worth one for large hashes and wasted on small ones. A soft limit (GOMEMLIMIT)
+// would bound the same, but counts everything else, too, and collects without end once that alone
+// exceeds it.
 type hashMemory struct {
-	most    int64         // KiB of garbage that is tolerated: as much as may be in use, and slack
+	most    int64         // KiB of garbage that is tolerated
 	collect func()        // runtime.GC
 	release func()        // debug.FreeOSMemory
 	ended   func() uint64 // how many collections have, ours or not
@@ -31,16 +32,23 @@ type hashMemory struct {
 	older   int64      // and how much there was when a hash last began while ended said so
 	garbage atomic.Int64
 	armed   atomic.Bool // tidy is coming
+
+	pace  pace   // under gate
+	paced uint64 // what ended said when pace was last kept
 }
 
 const (
-	slack         = 32 << 10 // KiB
+	fewHashes     = 3        // with fewer slots, as many are collected at a time, and
+	worthwhile    = 32 << 10 // KiB at least
 	littleGarbage = 16 << 10 // KiB that tidy leaves alone
+	others        = 32 << 10 // KiB of garbage of everything else, for which hashes wait
 	idleTime      = 5 * time.Second
 )
 
 func newHashMemory(slots int, p Params) *hashMemory {
-	return &hashMemory{most: int64(slots)*int64(p.MemoryKiB) + slack, collect: runtime.GC, release: debug.FreeOSMemory, ended: collections}
+	most := max(int64(max(slots, fewHashes))*int64(p.MemoryKiB), worthwhile)
+	return &hashMemory{most: most, collect: runtime.GC, release: debug.FreeOSMemory, ended: collections,
+		pace: newPace(most + others)}
 }
 
 // makeRoom is called before a hash allocates.
@@ -57,7 +65,17 @@ func (m *hashMemory) makeRoom() {
 		m.seen, m.older = n, m.garbage.Load()
 	}
 	if m.garbage.Load() >= m.most {
+		m.pace.lower()
 		m.clear(m.collect)
+	}
+	m.keepPace()
+}
+
+// keepPace is called with gate held.
+func (m *hashMemory) keepPace() {
+	if n := m.ended(); m.armed.Load() && (n != m.paced || !m.pace.on) {
+		m.paced = n
+		m.pace.keep()
 	}
 }
 
@@ -75,6 +93,10 @@ func (m *hashMemory) dropped(kib uint32, idle func() bool) {
 	if m.garbage.Add(int64(kib)) >= littleGarbage && m.armed.CompareAndSwap(false, true) {
 		time.AfterFunc(idleTime, func() { m.tidy(idle) })
 	}
+	if m.gate.TryLock() { // who else holds it keeps the pace when it drops its own
+		m.keepPace()
+		m.gate.Unlock()
+	}
 }
 
 // tidy returns the memory of the last hashes to the system once no hash runs any more. It includes
@@ -87,12 +109,9 @@ func (m *hashMemory) tidy(idle func() bool) {
 	m.armed.Store(false)
 	m.gate.Lock()
 	defer m.gate.Unlock()
+	m.pace.end()
 	m.clear(m.release)
 }
 
 // collections counts the collections that have ended in this process.
-func collections() uint64 {
-	s := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}}
-	metrics.Read(s)
-	return s[0].Value.Uint64()
-}
+func collections() uint64 { return metric("/gc/cycles/total:gc-cycles") }

@@ -18,6 +18,7 @@ func testMemory() (m *hashMemory, ours, ended *int) {
 		collect: func() { *ours++; *ended++ },
 		release: func() { *ours++; *ended++ },
 		ended:   func() uint64 { return uint64(*ended) },
+		pace:    (&collector{gogc: 100}).pace(200),
 	}, ours, ended
 }
 

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -25,12 +24,7 @@ import (
 // rest again; for several numbers of hash slots. docs/deployment.md has the figures and the command. It
 // fails when logins take more than their bound. b.N does not count.
 func BenchmarkSizes(b *testing.B) {
-	binary := filepath.Join(b.TempDir(), "signet")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "../")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
+	binary := buildServer(b)
 	for _, c := range []struct {
 		engine string
 		slots  int
