@@ -65,7 +65,6 @@ func (m *hashMemory) makeRoom() {
 		m.seen, m.older = n, m.garbage.Load()
 	}
 	if m.garbage.Load() >= m.most {
-		m.pace.lower()
 		m.clear(m.collect)
 	}
 	m.keepPace()

@@ -16,8 +16,7 @@ type pace struct {
 	room    uint64            // bytes of garbage after which the collector comes by itself
 	percent func(int) int     // debug.SetGCPercent
 	now     func() (gogc int) // -1: off
-	heap    func() uint64     // bytes of the heap, garbage included
-	live    func() uint64     // those that the last collection left
+	live    func() uint64     // bytes of the heap that the last collection left
 
 	raised *raised
 	on     bool
@@ -40,7 +39,6 @@ func newPace(roomKiB int64) pace {
 		raised:  &ofProcess,
 		percent: debug.SetGCPercent,
 		now:     func() int { return int(int32(metric("/gc/gogc:percent"))) },
-		heap:    func() uint64 { return metric("/memory/classes/heap/objects:bytes") },
 		live:    func() uint64 { return metric("/gc/heap/live:bytes") },
 	}
 }
@@ -52,7 +50,7 @@ func (p *pace) keep() {
 		return
 	}
 	p.most = max(p.most, p.live())
-	p.goal(p.most+p.room, p.raised.usual)
+	p.goal(p.most + p.room)
 }
 
 func (p *pace) begin() bool {
@@ -69,15 +67,6 @@ func (p *pace) begin() bool {
 	return true
 }
 
-// lower is called before a collection that keep will follow. The runtime goes on keeping as much memory
-// as was in use at the end of the collection, times the new goal, divided by the goal then, and a tenth
-// more. With the goal at what is in use, that comes to the new goal.
-func (p *pace) lower() {
-	if p.on {
-		p.goal(p.heap(), 1)
-	}
-}
-
 // end is called when no hash of this Hasher runs any more.
 func (p *pace) end() {
 	if !p.on {
@@ -91,13 +80,13 @@ func (p *pace) end() {
 	}
 }
 
-// goal has the next collection come when the heap has that many bytes, or later if that took a GOGC of
-// less than least.
-func (p *pace) goal(bytes uint64, least int) {
+// goal has the next collection come when the heap has that many bytes, or later if that took a lower GOGC
+// than the operator's.
+func (p *pace) goal(bytes uint64) {
 	const leastHeap = 4 << 20 // below it the runtime reckons with as much
 	live := max(p.live(), leastHeap)
 	gogc := 100 * (max(bytes, live) - live) / live
-	p.to(max(least, int(min(gogc, math.MaxInt32))))
+	p.to(max(p.raised.usual, int(min(gogc, math.MaxInt32))))
 }
 
 func (p *pace) to(gogc int) {
