@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/signet-id/signet/internal/languages"
@@ -26,8 +27,8 @@ const sendForm = `document.forms[0].submit()`
 type Pages struct {
 	options   Options
 	languages *languages.Set
-	templates map[string]*template.Template // by language tag
-	sendForm  string                        // source of the script, as the CSP writes it
+	templates map[string]func() (*template.Template, error) // by language tag
+	sendForm  string                                        // source of the script, as the CSP writes it
 
 	letter                           string
 	style, script, theme, icon, logo string // paths of the assets; empty: none
@@ -40,7 +41,7 @@ func (p *Pages) Service() string { return p.options.Service }
 
 // New prepares the pages; an error says what of the options cannot be used.
 func New(o Options) (*Pages, error) {
-	p := &Pages{options: o, templates: make(map[string]*template.Template)}
+	p := &Pages{options: o, templates: make(map[string]func() (*template.Template, error))}
 	if o.Service == "" {
 		p.options.Service = "Signet"
 	}
@@ -65,15 +66,21 @@ func New(o Options) (*Pages, error) {
 		return nil, err
 	}
 	for _, l := range p.languages.Languages() {
-		t, err := template.New("").Funcs(template.FuncMap{
-			"say": func(name string, values ...string) (template.HTML, error) { return say(l, name, values...) },
-		}).ParseFS(files, "templates/*.html")
-		if err != nil {
-			return nil, err
-		}
-		p.templates[l.Tag] = t
+		p.templates[l.Tag] = sync.OnceValues(func() (*template.Template, error) { return parse(l) })
+	}
+	// They are the same files in every language, so that this one tells whether they can be read.
+	if _, err := p.templates[p.languages.Default().Tag](); err != nil {
+		return nil, err
 	}
 	return p, nil
+}
+
+// parse reads the templates for a language. It is called when the first page in it is shown: each language takes
+// half a MiB in many small objects, and looking through them was most of what a collection of garbage cost.
+func parse(l *languages.Language) (*template.Template, error) {
+	return template.New("").Funcs(template.FuncMap{
+		"say": func(name string, values ...string) (template.HTML, error) { return say(l, name, values...) },
+	}).ParseFS(files, "templates/*.html")
 }
 
 // view is what the templates see. What others wrote has been cleaned.
@@ -260,7 +267,11 @@ func (p *Pages) render(v *view, csp policy) (Page, error) {
 	if len(v.Languages) > 0 && csp.forms == nowhere {
 		csp.forms = home
 	}
-	if err := p.templates[v.Language.Tag].ExecuteTemplate(&out, v.Name+".html", v); err != nil {
+	templates, err := p.templates[v.Language.Tag]()
+	if err != nil {
+		return Page{}, err
+	}
+	if err := templates.ExecuteTemplate(&out, v.Name+".html", v); err != nil {
 		return Page{}, fmt.Errorf("page %s: %w", v.Name, err)
 	}
 	return Page{Body: out.Bytes(), CSP: csp.String(), Language: v.Language.Tag}, nil
