@@ -3,9 +3,12 @@ package password
 import (
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/signet-id/signet/internal/gcroom"
 )
 
 // hashMemory bounds the memory of dead hashes, and keeps it for the hashes that come. x/crypto's argon2
@@ -14,8 +17,8 @@ import (
 // five hashes' blocks for two slots, and after the last login they stay for two minutes. Between its
 // rounds the runtime returns some of them to the system, and the hashes after that fault them in again.
 // So the dropped memory is counted, a hash that would exceed the bound first runs a collection, and
-// pace sees that the collector does not come before and that dead blocks stay. All of them are returned
-// once no hash runs any more.
+// while hashes run the collector has room for the bound: it does not come before, and its goal stays
+// where it is, so that dead blocks stay. All of them are returned once no hash runs any more.
 //
 // A collection costs some milliseconds of the processor, whatever the size of the blocks, since they
 // hold no pointers. It is worth one for large hashes and wasted on small ones. A soft limit (GOMEMLIMIT)
@@ -33,22 +36,21 @@ type hashMemory struct {
 	garbage atomic.Int64
 	armed   atomic.Bool // tidy is coming
 
-	pace  pace   // under gate
-	paced uint64 // what ended said when pace was last kept
+	room func() (end func()) // gives the collector room for most
+	end  func()              // while armed
 }
 
 const (
 	fewHashes     = 3        // with fewer slots, as many are collected at a time, and
 	worthwhile    = 32 << 10 // KiB at least
 	littleGarbage = 16 << 10 // KiB that tidy leaves alone
-	others        = 32 << 10 // KiB of garbage of everything else, for which hashes wait
 	idleTime      = 5 * time.Second
 )
 
 func newHashMemory(slots int, p Params) *hashMemory {
 	most := max(int64(max(slots, fewHashes))*int64(p.MemoryKiB), worthwhile)
 	return &hashMemory{most: most, collect: runtime.GC, release: debug.FreeOSMemory, ended: collections,
-		pace: newPace(most + others)}
+		room: func() (end func()) { return gcroom.Hold(gcroom.Room{Bytes: uint64(most) << 10, Peaks: true}) }} //nolint:gosec // positive
 }
 
 // makeRoom is called before a hash allocates.
@@ -67,15 +69,6 @@ func (m *hashMemory) makeRoom() {
 	if m.garbage.Load() >= m.most {
 		m.clear(m.collect)
 	}
-	m.keepPace()
-}
-
-// keepPace is called with gate held.
-func (m *hashMemory) keepPace() {
-	if n := m.ended(); m.armed.Load() && (n != m.paced || !m.pace.on) {
-		m.paced = n
-		m.pace.keep()
-	}
 }
 
 // clear is called with gate held. What is dropped while collecting counts as left.
@@ -90,11 +83,8 @@ func (m *hashMemory) clear(collect func()) {
 // hash has ended.
 func (m *hashMemory) dropped(kib uint32, idle func() bool) {
 	if m.garbage.Add(int64(kib)) >= littleGarbage && m.armed.CompareAndSwap(false, true) {
+		m.end = m.room()
 		time.AfterFunc(idleTime, func() { m.tidy(idle) })
-	}
-	if m.gate.TryLock() { // who else holds it keeps the pace when it drops its own
-		m.keepPace()
-		m.gate.Unlock()
 	}
 }
 
@@ -105,12 +95,19 @@ func (m *hashMemory) tidy(idle func() bool) {
 		time.AfterFunc(idleTime, func() { m.tidy(idle) })
 		return
 	}
+	end := m.end
 	m.armed.Store(false)
 	m.gate.Lock()
 	defer m.gate.Unlock()
-	m.pace.end()
+	end()
 	m.clear(m.release)
 }
 
 // collections counts the collections that have ended in this process.
 func collections() uint64 { return metric("/gc/cycles/total:gc-cycles") }
+
+func metric(name string) uint64 {
+	s := []metrics.Sample{{Name: name}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}

@@ -2,6 +2,7 @@ package password
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -18,8 +19,100 @@ func testMemory() (m *hashMemory, ours, ended *int) {
 		collect: func() { *ours++; *ended++ },
 		release: func() { *ours++; *ended++ },
 		ended:   func() uint64 { return uint64(*ended) },
-		pace:    (&collector{gogc: 100}).pace(200),
+		room:    func() (end func()) { return func() {} },
 	}, ours, ended
+}
+
+// While hashes run, and no longer, the collector has room.
+func TestTheCollectorHasRoomWhileHashesRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, _, _ := testMemory()
+		given, held := 0, 0
+		m.room = func() (end func()) {
+			given, held = given+1, held+1
+			return func() { held-- }
+		}
+		var idle atomic.Bool
+		for round := range 3 {
+			idle.Store(false)
+			m.makeRoom()
+			m.dropped(8, idle.Load)
+			if held != 0 {
+				t.Error("8 KiB are worth a room")
+			}
+			for range 5 {
+				m.makeRoom()
+				m.dropped(100*mib, idle.Load)
+				if given != round+1 || held != 1 {
+					t.Errorf("round %d: %d rooms were given, %d are held", round, given, held)
+				}
+			}
+			time.Sleep(2 * idleTime)
+			if held != 1 {
+				t.Errorf("while hashes run %d rooms are held", held)
+			}
+			idle.Store(true)
+			time.Sleep(idleTime)
+			synctest.Wait()
+			if held != 0 {
+				t.Errorf("after the last hash %d rooms are held", held)
+			}
+		}
+	})
+}
+
+// The bound of the memory in use and dead, by what the runtime counts whenever a hash begins. What is
+// not a hash's is allowed 32 MiB.
+func TestMemoryOfHashesStaysWithinItsBound(t *testing.T) {
+	const slots, callers, each = 2, 8, 6
+	h := New(Params{MemoryKiB: 19 * mib, Time: 1, Threads: 1}, slots, callers, 1<<40)
+	var most atomic.Uint64
+	derive, before := h.derive, metric("/memory/classes/heap/objects:bytes")
+	h.derive = func(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte {
+		tag := derive(password, salt, time, memory, threads, size)
+		for heap := metric("/memory/classes/heap/objects:bytes"); ; {
+			if m := most.Load(); heap <= m || most.CompareAndSwap(m, heap) {
+				return tag
+			}
+		}
+	}
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			for range each {
+				if _, err := h.Hash(t.Context(), "pw"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	const dead = 3
+	bound := before>>20 + (slots+dead)*19 + 32
+	if got := most.Load() >> 20; got > bound {
+		t.Errorf("%d MiB, allowed are %d", got, bound)
+	}
+	h.memory.tidy(h.idle)
+	if h.memory.armed.Load() {
+		t.Error("the collector has room after the last hash")
+	}
+}
+
+// The memory of a queue that is idle is not tidied while the other one hashes.
+func TestIdleIsWhenBothQueuesAre(t *testing.T) {
+	h := New(cheap, 1, 0, 0)
+	for name, of := range map[string]*Hasher{"passwords": h, "secrets": h.Secrets} {
+		if err := of.inSlot(t.Context(), func() {
+			if h.idle() || h.Secrets.idle() {
+				t.Errorf("idle while one of the %s is hashed", name)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !h.idle() || !h.Secrets.idle() {
+		t.Error("not idle: ", h.Stats(), h.Secrets.Stats())
+	}
 }
 
 func busy() bool { return false }
