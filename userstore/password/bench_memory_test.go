@@ -127,7 +127,7 @@ func (u *usage) add(b *testing.B, work func()) {
 	after := now()
 	u.wall += time.Since(start)
 	u.cpu += time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
-	u.faults += int64(after.Minflt - before.Minflt)
+	u.faults += int64(after.Minflt - before.Minflt) //nolint:unconvert // int32 where long has 32 bits
 	u.peak = max(u.peak, peakMiB(b))
 }
 
