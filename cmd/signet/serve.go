@@ -282,6 +282,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, o serveOptions) error
 	running.Go(func() {
 		sweep(background, sweptStore{db, swept}, paceOf(db), manager.Ready, c.Audit.Retention, log)
 	})
+	running.Go(func() { indexNames(background, db, manager.Ready, log) })
 
 	defer gcroom.Hold(gcroom.Room{Bytes: garbage})()
 
@@ -289,6 +290,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, o serveOptions) error
 
 	logMail(mailer, log)
 	logVerification(c, log)
+	logSearch(ctx, db, log)
 
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()

@@ -368,7 +368,7 @@ func (c *copying) differs(ctx context.Context) (table string, err error) {
 
 // ours refuses a database that holds a table that no migration of ours made.
 func (db named) ours(ctx context.Context) error {
-	known := append(slices.Clone(copied), versionTable, "write_probe")
+	known := append(slices.Clone(copied), versionTable, "write_probe", "search_roles")
 	foreign := ""
 	err := db.rows(ctx, bind(`SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY c.relname`),

@@ -13,7 +13,7 @@ import (
 
 // copied are the tables that a copy holds, each after those that its rows refer to. The key ring is
 // the last: no server starts on a database without it. write_probe holds nothing but the times of
-// probes.
+// probes, and the tables of searches are made anew from the users, by triggers.
 var copied = []string{
 	"signet_schema", "users", "clients",
 	"status_lists", "status_ended", "status_clients",

@@ -86,6 +86,8 @@ type stmt struct {
 	// expired: the statement removes what has expired. A loss of power may bring that back, and the
 	// next sweep removes it again.
 	expired bool
+	// planned is a statement that PostgreSQL plans anew with its arguments, not once for all arguments.
+	planned bool
 }
 
 func bind(sql string, args ...any) stmt { return stmt{sql: sql, args: args} }

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"context"
 	"encoding/binary"
 
 	"github.com/signet-id/signet/userstore"
@@ -22,6 +23,18 @@ type dialect struct {
 	// It is empty where all writers wait for each other anyway.
 	lock     string
 	advances advances // the statement of a refresh: see advance
+	// search reads searchIndexes.
+	search string
+	// byTrigrams finds the users one of whose names holds a text, by an index; it works for the texts that
+	// hasTrigrams is true of. notYet are the users u, with two places for the text, who have such a name and
+	// whom it does not find yet; empty: it finds all.
+	byTrigrams  func(ctx context.Context, db named, s *userSearch) (found, error)
+	hasTrigrams func(text string, has searchIndexes) bool
+	notYet      string
+	// hits is how the engine has to run what byTrigrams returns as a WITH clause, to read no more of it than
+	// is taken.
+	hits   string
+	bounds searchBounds
 }
 
 // locked returns the statements that take the locks of these numbers; none where all writers wait
@@ -68,6 +81,9 @@ var postgresDialect = dialect{
 	},
 	hasTable: `SELECT CASE WHEN to_regclass($1) IS NULL THEN 0 ELSE 1 END`,
 	lock:     `SELECT pg_advisory_xact_lock($1)`,
+
+	search: postgresSearch, byTrigrams: byTrigramsPostgres, hasTrigrams: hasTrigramsPostgres,
+	hits: `MATERIALIZED`, bounds: searchBounds{first: 1000, names: 20_000, walk: 50_000, dearName: 2, sampled: 100_000},
 }
 
 var sqliteDialect = dialect{
@@ -77,4 +93,8 @@ var sqliteDialect = dialect{
 	now:      sqliteNow,
 	probe:    []string{`UPDATE write_probe SET at = (` + sqliteNow + `) WHERE id = 1`},
 	hasTable: `SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = $1`,
+
+	search: sqliteSearch, byTrigrams: byTrigramsSQLite, hasTrigrams: hasTrigramsSQLite,
+	hits: `NOT MATERIALIZED`, bounds: searchBounds{first: 1000, names: 20_000, walk: 50_000, dearName: 4},
+	notYet: `search_todo t CROSS JOIN users u WHERE u.id = t.user_id AND (` + namesHold + `)`,
 }

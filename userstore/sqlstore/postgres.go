@@ -239,7 +239,11 @@ func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (
 		tag, err := conn.Conn().Exec(ctx, s.sql, s.args...)
 		return tag.RowsAffected(), p.resetIfUseless(err)
 	}
-	rows, err := conn.Conn().Query(ctx, s.sql, s.args...)
+	args := s.args
+	if s.planned && conn.Conn().Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		args = append([]any{pgx.QueryExecModeCacheDescribe}, args...) // without a name, it is planned each time
+	}
+	rows, err := conn.Conn().Query(ctx, s.sql, args...)
 	if err != nil {
 		return 0, p.resetIfUseless(err)
 	}

@@ -49,7 +49,7 @@ func (p *postgres) migrate(ctx context.Context) error {
 // comes after it, so it gives way after lockWait, and the migration is tried again a little later: it
 // was rolled back, or goes on where it was ended.
 func (p *postgres) migrateBy(ctx context.Context, files fs.FS) error {
-	db := p.forMigration()
+	db := p.forMigration(lockWait)
 	defer db.Close()
 	end, err := lockMigrations(ctx, db, true)
 	if err != nil {
@@ -60,6 +60,9 @@ func (p *postgres) migrateBy(ctx context.Context, files fs.FS) error {
 		err := dropInvalid(ctx, db, files)
 		if err == nil {
 			err = migrate(ctx, goose.DialectPostgres, db, briefly{files})
+		}
+		if err == nil {
+			err = p.indexNames(ctx)
 		}
 		pg, _ := errors.AsType[*pgconn.PgError](err)
 		if pg == nil || pg.Code != "55P03" && pg.Code != "40P01" { // lock not available, deadlock
@@ -158,19 +161,19 @@ func dropInvalid(ctx context.Context, db *sql.DB, files fs.FS) error {
 	return nil
 }
 
-// forMigration returns connections without time limits, but for the wait for a lock.
-func (p *postgres) forMigration() *sql.DB {
+// forMigration returns connections without time limits, but for the wait for a lock; 0: without that one.
+func (p *postgres) forMigration(wait time.Duration) *sql.DB {
 	config := p.pool.Config().ConnConfig
 	p.pooler.forMigration(config)
 	if !p.pooler.limitsRefused.Load() {
-		config.RuntimeParams["lock_timeout"] = strconv.FormatInt(lockWait.Milliseconds(), 10)
+		config.RuntimeParams["lock_timeout"] = strconv.FormatInt(wait.Milliseconds(), 10)
 	}
 	return stdlib.OpenDB(*config)
 }
 
 // migrating makes this the only migrator until end is called. It does not wait for another one.
 func (p *postgres) migrating(ctx context.Context) (end func(), err error) {
-	db := p.forMigration()
+	db := p.forMigration(lockWait)
 	unlock, err := lockMigrations(ctx, db, false)
 	if err != nil {
 		db.Close()

@@ -83,6 +83,8 @@ var constructs = []construct{
 	{"UNION", pattern(`UNION\s+SELECT`), nil, ""},
 	{"GROUP BY", pattern(`GROUP BY`), nil, ""},
 	{"LIKE", pattern(`\bLIKE\b`), nil, "searches of administrators"},
+	{"trigrams", pattern(`gin_trgm_ops|search_grams MATCH`), []string{"search.go", "search_fill.go"}, "searches of administrators: pg_trgm where PostgreSQL has it, FTS5 on SQLite; without them the list is read"},
+	{"WITH … AS MATERIALIZED", pattern(`AS MATERIALIZED \(SELECT`), nil, "searches of administrators"},
 	{"LIMIT and OFFSET", pattern(`\bOFFSET\b`), nil, "the surplus beyond a bound, of one user"},
 	{"CAST", pattern(`\bCAST\(`), nil, ""},
 	{"common table expression that reads", pattern(`\bWITH \w+ AS \(\s*SELECT`), nil, ""},
@@ -94,7 +96,7 @@ var constructs = []construct{
 	{"set_config", pattern(`set_config\(`), []string{"dialect.go", "postgres_migrate.go", "audit_months.go"}, "the probe of readiness, and the migrator"},
 	{"generate_series", pattern(`generate_series`), []string{"dialect.go"}, "the probe of readiness spills a little to disk"},
 	{"settings of the session", pattern(`current_setting\(|pg_backend_pid`), []string{"postgres.go", "pooler.go", "postgres_migrate.go"}, "the checks of a new connection, and the migrator"},
-	{"catalog", pattern(`to_regclass|sqlite_schema|pg_catalog|information_schema`), []string{"dialect.go", "sqlitefile.go", "backup.go", "audit_months.go", "postgres_migrate.go"}, "before migrations and backups"},
+	{"catalog", pattern(`to_regclass|sqlite_schema|pg_catalog|information_schema`), []string{"dialect.go", "sqlitefile.go", "backup.go", "audit_months.go", "postgres_migrate.go", "search.go", "search_fill.go"}, "before migrations and backups, and whether there is an index for searches"},
 }
 
 // beyond is what no SQL text may have: some engine that the subset is meant for does not have it, or has

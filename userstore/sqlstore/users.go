@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -330,58 +329,4 @@ func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) 
 		}
 	}
 	return err
-}
-
-// listUsers returns the statement for a page. It searches text by replace, not LIKE: no character
-// of the searched text has a meaning, and both engines agree about case.
-func listUsers(q userstore.UserQuery) stmt {
-	sql := `SELECT ` + userColumns + ` FROM users u WHERE TRUE`
-	var args []any
-	add := func(condition string, values ...any) {
-		sql += ` AND ` + condition
-		args = append(args, values...)
-	}
-	if q.After != nil {
-		add(`(u.created_at, u.id) > ($, $)`, micros(q.After.CreatedAt), q.After.ID)
-	}
-	if q.Text != "" {
-		// A whole address may differ from its canonical form; a part of an address is only folded.
-		folded, address := userstore.Folded(q.Text), ""
-		if key, ok := userstore.EmailKey(q.Text); ok {
-			address = key
-		}
-		add(`(u.id = $ OR u.id = (SELECT s.user_id FROM subjects s WHERE s.subject = $) OR u.email_key = $ OR replace(u.email_key, $, '') <> u.email_key OR replace(u.username_key, $, '') <> u.username_key)`,
-			q.Text, q.Text, address, folded, folded)
-	}
-	if q.Role != "" {
-		role := strings.TrimPrefix(strings.TrimSuffix(list([]string{q.Role}), `]`), `[`)
-		add(`replace(replace(u.roles, $, ''), $, '') <> u.roles`, `[`+role, `,`+role) // see isAdmin
-	}
-	switch q.State {
-	case userstore.Enabled:
-		add(`u.is_active`)
-	case userstore.Disabled:
-		add(`NOT u.is_active`)
-	}
-	return bind(numbered(sql+` ORDER BY u.created_at, u.id LIMIT $`), append(args, int64(q.Limit))...)
-}
-
-func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) ([]userstore.User, error) {
-	if q.Limit < 1 {
-		return nil, fmt.Errorf("%w: a page of %d users", userstore.ErrInvalid, q.Limit)
-	}
-	if texts(q.Text, q.Role) != nil { // no user has it
-		return nil, nil
-	}
-	var page []userstore.User
-	err := db.as("ListUsers").rows(ctx, listUsers(q), func() { page = nil }, func(row scanner) error {
-		var r userRow
-		if err := row.Scan(r.dest()...); err != nil {
-			return err
-		}
-		u, err := r.user()
-		page = append(page, u)
-		return err
-	})
-	return page, err
 }

@@ -150,7 +150,7 @@ func Counter(tb testing.TB, url string, without ...string) func() Counts {
 	db.SetMaxOpenConns(1) // data_version is one connection's
 	tb.Cleanup(func() { _ = db.Close() })
 	rows, err := db.QueryContext(ctx, `SELECT m.name, c.name, c.type FROM sqlite_schema m JOIN pragma_table_info(m.name) c
-		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name, c.cid`)
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE 'search_%' ORDER BY m.name, c.cid`)
 	fail(err)
 	defer rows.Close()
 	var columns [][3]string

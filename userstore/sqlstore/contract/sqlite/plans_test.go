@@ -27,6 +27,7 @@ import (
 var mayScan = []struct{ statement, table, reason string }{
 	{"FROM audit_events WHERE TRUE", "audit_events", "a page of the log, which ends at its limit: most entries have the names without an index"},
 	{"FROM users u WHERE TRUE", "users", "admins page through users, and look for a part of a name"},
+	{"search_todo", "search_todo", "new users whose names are not indexed yet: a search does without the index when they are many"},
 	{"FROM clients c ORDER BY c.created_at", "clients", "a page of clients, which ends at its limit"},
 	{"c.metadata LIKE '%signed_response_alg%'", "clients", "a server starts with fewer algorithms"},
 	{"redirect_origins", "clients", "the origin of a browser's request; the answer is kept in memory for a while"},
@@ -40,7 +41,7 @@ var mayScan = []struct{ statement, table, reason string }{
 }
 
 // few are tables of one row, and indexes of few rows whatever a store holds.
-var few = []string{"key_ring", "status_lists", "signet_schema", "write_probe", "users_admins", "app_sessions_leased"}
+var few = []string{"key_ring", "status_lists", "signet_schema", "write_probe", "users_admins", "app_sessions_leased", "search_before"}
 
 // statements are the statements that a store ran, each with the arguments of its first run.
 type statements struct {
@@ -178,6 +179,9 @@ func ownStatements(t *testing.T, db *sqlstore.DB) {
 	if !errors.Is(err, userstore.ErrConflict) { // there is no such grant
 		t.Fatal(err)
 	}
+	if _, err := db.ListUsers(t.Context(), userstore.UserQuery{Text: "x49", Role: "admin", State: userstore.Disabled, Limit: 10}); err != nil {
+		t.Fatal(err)
+	}
 	if err := db.ReserveAttempt(t.Context(), userstore.Reserve{Attempt: userstore.Attempt{At: now, Network: userstore.BudgetKey{1}},
 		NetworkLimit: userstore.Limit{Free: 1, Window: time.Hour}}); err != nil {
 		t.Fatal(err)
@@ -253,7 +257,7 @@ var monthOf = regexp.MustCompile(`(?:_\d{4}_\d{2}|_other)$`)
 
 func postgresScans(t *testing.T, admin *pgx.Conn, sql string, args []any) []string {
 	t.Helper()
-	if strings.Contains(sql, "unixepoch") { // SQLite's clock
+	if strings.Contains(sql, "unixepoch") || strings.Contains(sql, "search_todo") { // SQLite's clock, and its searches
 		return nil
 	}
 	var text string
