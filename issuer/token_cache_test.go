@@ -81,8 +81,8 @@ func (k otherKeys) PublishedKey(kid string) (jose.PublicKey, bool) {
 	return jose.PublicKey{ID: kid, Algorithm: known.Algorithm, Key: k.key.Public()}, ok
 }
 
-// Bytes that were not accepted are not remembered, however little they differ from a remembered token.
-func TestOnlyAcceptedTokensAreRemembered(t *testing.T) {
+// Bytes with another signature are not remembered, however little they differ from a remembered token.
+func TestOnlyTokensOfOursAreRemembered(t *testing.T) {
 	one(t, func(t *testing.T, w *world) {
 		r := w.login("openid profile")
 		_, err := w.Bearer(t.Context(), r.AccessToken)

@@ -70,7 +70,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, anyKey bool) (*Token,
 	if err := issuer.status.check(ctx, p.claims); err != nil {
 		return nil, err
 	}
-	if p.jws != nil {
+	if v.cache != nil && p.jws != nil {
 		v.cache.Remember(name, p.remembered(key))
 	}
 	return p.token(), nil

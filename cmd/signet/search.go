@@ -17,7 +17,7 @@ func logSearch(ctx context.Context, db *sqlstore.DB, log *slog.Logger) {
 		log.Warn("it is unknown what serves searches for users", "error", err)
 	case !trigrams && db.Engine() == "postgres":
 		log.Warn("searches for users read the list of users, for the database has no index of trigrams: " +
-			"have an administrator run CREATE EXTENSION pg_trgm in it, and then run `signet migrate up`")
+			"unless `signet migrate up` is making it now, have an administrator run CREATE EXTENSION pg_trgm in it, and then run that")
 	case !trigrams:
 		log.Info("searches for users read the list of users, until the names of all are indexed")
 	}

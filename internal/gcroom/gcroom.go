@@ -19,7 +19,7 @@ import (
 type Room struct {
 	Bytes uint64
 	// Peaks says that the holder's live memory comes and goes in large pieces. While such a room is
-	// held, the goal stays at the most that was alive and all rooms together.
+	// held, the goal stays at the most that the last collections left alive and all rooms together.
 	Peaks bool
 }
 
@@ -43,11 +43,14 @@ type pacer struct {
 
 	mu      sync.Mutex
 	rooms   []*Room
-	waiting bool   // adjust comes after the next collection
-	usual   int    // GOGC before the first room
-	set     int    // what GOGC was set to
-	most    uint64 // what was alive at most, since rooms were given or taken back
+	waiting bool     // adjust comes after the next collection
+	usual   int      // GOGC before the first room
+	set     int      // what GOGC was set to
+	lives   []uint64 // what was alive after the last collections, since rooms were given or taken back
 }
+
+// peakOf is how many collections a peak of live memory is remembered for.
+const peakOf = 32
 
 func (p *pacer) hold(r Room) (end func()) {
 	p.mu.Lock()
@@ -57,13 +60,13 @@ func (p *pacer) hold(r Room) (end func()) {
 		p.set = p.usual
 	}
 	held := &r
-	p.rooms, p.most = append(p.rooms, held), 0
+	p.rooms, p.lives = append(p.rooms, held), nil
 	p.adjust()
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.rooms = slices.DeleteFunc(p.rooms, func(one *Room) bool { return one == held })
-		p.most = 0
+		p.lives = nil
 		p.adjust()
 	}
 }
@@ -84,10 +87,12 @@ func (p *pacer) adjust() {
 		room, peaks = room+r.Bytes, peaks || r.Peaks
 	}
 	if !peaks {
-		p.most = 0
+		p.lives = nil
 	}
-	p.most = max(p.most, live)
-	p.to(max(p.usual, int(min(100*(p.most+room-live)/live, math.MaxInt32)))) //nolint:gosec // it is not more than that
+	if p.lives = append(p.lives, live); len(p.lives) > peakOf {
+		p.lives = p.lives[1:]
+	}
+	p.to(max(p.usual, int(min(100*(slices.Max(p.lives)+room-live)/live, math.MaxInt32)))) //nolint:gosec // it is not more than that
 	if !p.waiting {
 		p.waiting = true
 		p.after(p.collected)

@@ -86,6 +86,11 @@ func TestTheGoalStaysWhileMemoryComesAndGoes(t *testing.T) {
 		c.collect(step.live)
 		c.want(t, "with peaks", step.goal)
 	}
+	for range peakOf - 1 {
+		c.want(t, "soon after a peak", 500)
+		c.collect(48)
+	}
+	c.want(t, "long after a peak", 148)
 	end()
 	c.want(t, "afterwards, as GOGC=100 has it", 96)
 	c.collect(10)

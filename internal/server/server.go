@@ -72,8 +72,8 @@ type Parts struct {
 	API      *api.Server
 }
 
-// rememberedTokens are the access tokens whose signature is not verified again: at 2 KB each, some
-// 8 MB at most.
+// rememberedTokens are the access tokens whose signature is not verified again: at 2 KB each, which
+// holds for most, some 8 MB.
 const rememberedTokens = 4096
 
 // Compose joins the parts. After it, API.Handler returns the server's handler.

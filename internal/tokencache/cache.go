@@ -1,5 +1,5 @@
-// Package tokencache remembers what the newest accepted tokens say, so that a token that comes again
-// is neither parsed nor verified again.
+// Package tokencache remembers what the newest tokens with a right signature say, so that a token that
+// comes again is neither parsed nor verified again.
 package tokencache
 
 import (
@@ -9,12 +9,12 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// Cache remembers the newest tokens that were accepted, each by the SHA-256 of its bytes and by
+// Cache remembers the newest tokens whose signature was right, each by the SHA-256 of its bytes and by
 // nothing else. It saves the parsing and the signature check. What may differ from one request to
 // the next is never part of a value: the caller checks time, audience, scopes, sessions and whether
 // the key is still published for each request, after Find. A nil Cache remembers nothing.
 //
-// Only what was accepted is remembered, so a flood of bad tokens neither fills nor empties it.
+// Only what the caller believes is remembered, so a flood of forged tokens neither fills nor empties it.
 // Entries that were not used while as many others came are dropped: there are two halves, and when
 // the young one is full it becomes the old one.
 type Cache[V any] struct {
@@ -55,7 +55,7 @@ func (c *Cache[V]) Find(raw string) (Name, *V) {
 	return name, v
 }
 
-// Remember keeps what an accepted token says. Nobody may change the value afterwards.
+// Remember keeps what a token says. Nobody may change the value afterwards.
 func (c *Cache[V]) Remember(name Name, v *V) {
 	if c == nil || name == (Name{}) {
 		return

@@ -95,6 +95,9 @@ func (m *hashMemory) tidy(idle func() bool) {
 		time.AfterFunc(idleTime, func() { m.tidy(idle) })
 		return
 	}
+	if !m.armed.Load() {
+		return // it was tidied already
+	}
 	end := m.end
 	m.armed.Store(false)
 	m.gate.Lock()

@@ -66,6 +66,13 @@ func TestTheCollectorHasRoomWhileHashesRun(t *testing.T) {
 func TestMemoryOfHashesStaysWithinItsBound(t *testing.T) {
 	const slots, callers, each = 2, 8, 6
 	h := New(Params{MemoryKiB: 19 * mib, Time: 1, Threads: 1}, slots, callers, 1<<40)
+	var held atomic.Int64
+	room := h.memory.room
+	h.memory.room = func() (end func()) {
+		held.Add(1)
+		given := room()
+		return func() { given(); held.Add(-1) }
+	}
 	var most atomic.Uint64
 	derive, before := h.derive, metric("/memory/classes/heap/objects:bytes")
 	h.derive = func(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte {
@@ -92,9 +99,12 @@ func TestMemoryOfHashesStaysWithinItsBound(t *testing.T) {
 	if got := most.Load() >> 20; got > bound {
 		t.Errorf("%d MiB, allowed are %d", got, bound)
 	}
+	if held.Load() != 1 {
+		t.Errorf("the collector has %d rooms while hashes run", held.Load())
+	}
 	h.memory.tidy(h.idle)
-	if h.memory.armed.Load() {
-		t.Error("the collector has room after the last hash")
+	if held.Load() != 0 {
+		t.Errorf("the collector has %d rooms after the last hash", held.Load())
 	}
 }
 

@@ -83,8 +83,8 @@ type stmt struct {
 	args  []any
 	vital bool // does not queue behind requests: see spareConns
 	entry bool // adds an entry to the audit log
-	// expired: the statement removes what has expired. A loss of power may bring that back, and the
-	// next sweep removes it again.
+	// expired: the statement removes what has expired, or belongs to such a removal. A loss of power may
+	// bring that back, and the next sweep removes it again.
 	expired bool
 	// planned is a statement that PostgreSQL plans anew with its arguments, not once for all arguments.
 	planned bool

@@ -2,18 +2,34 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // indexNames makes the index of names behind the migrations: where the database does not offer pg_trgm,
-// or the role may not have it, there is none, and searches walk along the list. The next migration, also
-// one that has nothing else to do, tries again. The index is built beside readers and writers, and holds
+// or the role may not have it, or the index cannot be made for another reason, there is none, and searches
+// walk along the list: no server waits for an index that it can do without. The next migration, also one
+// that has nothing else to do, tries again. The index is built beside readers and writers, and holds
 // nobody up while it waits for transactions that are open, so it has no time limit.
 func (p *postgres) indexNames(ctx context.Context) error {
 	db := p.forMigration(0)
 	defer db.Close()
+	err := p.makeNames(ctx, db)
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || ctx.Err() != nil || pg.Code == "55P03" || pg.Code == "40P01" { // lock not available, deadlock: tried again
+		return err
+	}
+	if p.log != nil {
+		p.log.Warn("users are searched without an index of names, because it could not be made; mend the cause, and then run "+
+			"`signet migrate up`", "error", err)
+	}
+	return nil
+}
+
+// makeNames is indexNames; its error says that the index could not be made.
+func (p *postgres) makeNames(ctx context.Context, db *sql.DB) error {
 	var missing bool
 	err := db.QueryRowContext(ctx, `SELECT to_regclass('users') IS NOT NULL AND NOT EXISTS
 		(SELECT FROM pg_index WHERE indexrelid = to_regclass('users_names') AND indisvalid)`).Scan(&missing)
@@ -38,7 +54,8 @@ func (p *postgres) indexNames(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// What is left of an interrupted one costs every write and serves no read.
+	// What is left of an interrupted one costs every write and serves no read. If the server was still
+	// building it, this waits for that.
 	if _, err := db.ExecContext(ctx, `DROP INDEX CONCURRENTLY IF EXISTS users_names`); err != nil {
 		return err
 	}

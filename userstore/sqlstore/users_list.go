@@ -77,6 +77,7 @@ type userSearch struct {
 	role    condition
 	state   condition
 	has     searchIndexes
+	end     *userstore.User // the place in the list at which a walk ends; nil: its end
 }
 
 func (db *DB) search(q userstore.UserQuery, has searchIndexes) userSearch {
@@ -120,17 +121,25 @@ func (s *userSearch) after(created, id string) (c condition) {
 	return c
 }
 
+// upTo is the place in the list at which a walk ends; without a place, it ends with the list.
+func (s *userSearch) upTo(created, id string) (c condition) {
+	if s.end != nil {
+		c = condition{`(` + created + `, ` + id + `) <= ($, $)`, []any{micros(s.end.CreatedAt), s.end.ID}}
+	}
+	return c
+}
+
 // listed adds the next rows of the list that a walk goes along: some columns of them, and a LIMIT clause.
 func (s *userSearch) listed(b *statement, ofUser, ofRole, limit string, args ...any) {
 	if s.q.Role != "" && s.has.roles {
 		b.add(`SELECT `+ofRole+` FROM search_roles r WHERE r.role = $ AND r.disabled = $`,
 			indexedRole(s.q.Role), s.q.State == userstore.Disabled)
-		b.and(s.after(`r.created_at`, `r.user_id`))
+		b.and(s.after(`r.created_at`, `r.user_id`), s.upTo(`r.created_at`, `r.user_id`))
 		b.add(` ORDER BY r.created_at, r.user_id `+limit, args...)
 		return
 	}
 	b.add(`SELECT ` + ofUser + ` FROM users u WHERE TRUE`)
-	b.and(s.after(`u.created_at`, `u.id`), s.state)
+	b.and(s.after(`u.created_at`, `u.id`), s.upTo(`u.created_at`, `u.id`), s.state)
 	b.add(` ORDER BY u.created_at, u.id `+limit, args...)
 }
 
@@ -260,27 +269,34 @@ func (p *pageSearch) shorter(b searchBounds) int64 {
 	return 2 * rows
 }
 
-// walk goes along the next rows of the list.
+// walk goes along the next rows of the list. Where it ends is asked first, and every row up to that place
+// is compared: rows may come and go between the two statements, and none is to be left out or read twice.
 func (p *pageSearch) walk(ctx context.Context, most int64) error {
-	found, _, err := p.db.usersPage(ctx, p.s.walk(most), 0)
+	s := &p.s
+	if most < unbounded {
+		var end userstore.User
+		var created int64
+		err := p.db.one(ctx, s.place(most), func(row scanner) error { return row.Scan(&created, &end.ID) })
+		switch {
+		case errors.Is(err, userstore.ErrNotFound):
+			most = unbounded // the list has fewer rows
+		case err != nil:
+			return err
+		default:
+			end.CreatedAt = instant(created)
+			s.end = &end
+			defer func() { s.end = nil }()
+		}
+	}
+	found, _, err := p.db.usersPage(ctx, s.walk(unbounded), 0)
 	if err != nil {
 		return err
 	}
 	p.page = append(p.page, found...)
-	if p.done = len(found) == p.s.q.Limit || most == unbounded; p.done {
-		return nil
-	}
-	p.s.q.Limit -= len(found)
-	var after userstore.User
-	var created int64
-	err = p.db.one(ctx, p.s.place(most), func(s scanner) error { return s.Scan(&created, &after.ID) })
-	if errors.Is(err, userstore.ErrNotFound) {
-		p.done = true
-		return nil
-	}
-	after.CreatedAt = instant(created)
-	p.s.q.After = &after
-	return err
+	p.done = len(found) == s.q.Limit || most == unbounded
+	s.q.Limit -= len(found)
+	s.q.After = s.end
+	return nil
 }
 
 // lookUp finds the rest of the page by trigrams, if at most that many names are found.

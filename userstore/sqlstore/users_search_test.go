@@ -5,6 +5,7 @@ package sqlstore_test
 import (
 	"cmp"
 	crand "crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
@@ -396,5 +399,11 @@ func TestTheTriggersOfSearchesNeedNoRights(t *testing.T) {
 	psql(t, before, `DELETE FROM users WHERE id = 'grace'`)
 	if n := listed(); n != 0 {
 		t.Errorf("%d rows of a user who is gone", n)
+	}
+	// The function has its owner's rights, which no other table may lend.
+	psql(t, before, `CREATE TEMPORARY TABLE own (id TEXT, roles TEXT, is_active BOOLEAN, created_at BIGINT)`)
+	_, err = before.Exec(t.Context(), `CREATE TRIGGER own AFTER INSERT ON own FOR EACH ROW EXECUTE FUNCTION search_user_roles()`)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "42501" {
+		t.Errorf("another role makes a trigger of it: %v", err)
 	}
 }

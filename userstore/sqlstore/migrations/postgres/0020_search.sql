@@ -67,6 +67,9 @@ BEGIN
                 END IF;
                 RETURN NULL;
             END $f$;
+            -- Else any role could make a trigger with it on a table of its own, and run what it likes by
+            -- casts of that table's columns. The triggers on users need no right to it.
+            REVOKE ALL ON FUNCTION search_user_roles() FROM PUBLIC;
             CREATE TRIGGER search_user_added AFTER INSERT ON users FOR EACH ROW
                 WHEN (NEW.roles <> '[]') EXECUTE FUNCTION search_user_roles();
             CREATE TRIGGER search_user_roles AFTER UPDATE OF roles, is_active, created_at ON users FOR EACH ROW
