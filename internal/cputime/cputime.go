@@ -25,9 +25,17 @@ func Loop(b *testing.B, fn func()) {
 // Spent returns what the cores have spent on this process so far.
 func Spent(b *testing.B) time.Duration {
 	b.Helper()
+	spent, _ := SpentAndFaults(b)
+	return spent
+}
+
+// SpentAndFaults returns, with Spent, how many pages were mapped into this process so far without
+// reading a disk.
+func SpentAndFaults(b *testing.B) (spent time.Duration, faults int64) {
+	b.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), int64(u.Minflt) //nolint:unconvert // int32 where long has 32 bits
 }

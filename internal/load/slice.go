@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/signet-id/signet/internal/procstat"
 )
 
 // A Script says what is asked of a contender in one flow.
@@ -95,11 +97,11 @@ type meters struct{ own, contender, machine time.Duration }
 
 // meter reads them; the first process is our own.
 func meter(pids []int) (m meters, err error) {
-	own, err := readProcess(pids[0])
+	own, err := procstat.Of(pids[0])
 	if err != nil {
 		return m, err
 	}
-	m.own = own.own
+	m.own = own.Own
 	if m.contender, err = spent(pids[1:]); err != nil {
 		return m, err
 	}

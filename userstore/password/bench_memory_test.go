@@ -10,11 +10,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/argon2"
+
+	"github.com/signet-id/signet/internal/cputime"
 )
 
 // BenchmarkMemory200InFlight keeps 200 password checks in flight and reports the peak of
@@ -51,10 +52,10 @@ func BenchmarkMemory200InFlight(b *testing.B) {
 	}
 }
 
-// BenchmarkParallelVerify is the rate of 200 callers at once, against as many goroutines as there are
-// slots that do nothing but argon2id, in turns. raw/ours is the share of the raw rate that is left, and
-// cpu-raw/ours that of the processor time, which other programs disturb less. Of both sides: page faults
-// of a hash, and the peak of resident memory.
+// BenchmarkParallelVerify is the rate of 200 callers at once, against as many goroutines as there
+// are slots that do nothing but argon2id, in turns. raw/ours is the share of the raw rate that is
+// left, and cpu-raw/ours that of the processor time, which other programs disturb less. Of both
+// sides: page faults of a hash, and the peak of resident memory.
 func BenchmarkParallelVerify(b *testing.B) {
 	const callers, batch, password = 200, 60, "correct horse battery staple"
 	h := New(Default, 0, callers, time.Hour)
@@ -116,18 +117,13 @@ type usage struct {
 
 func (u *usage) add(b *testing.B, work func()) {
 	resetPeak(b)
-	now := func() (r syscall.Rusage) {
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-			b.Fatal(err)
-		}
-		return r
-	}
-	before, start := now(), time.Now()
+	spentBefore, faultsBefore := cputime.SpentAndFaults(b)
+	start := time.Now()
 	work()
-	after := now()
+	spent, faults := cputime.SpentAndFaults(b)
 	u.wall += time.Since(start)
-	u.cpu += time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
-	u.faults += int64(after.Minflt - before.Minflt) //nolint:unconvert // int32 where long has 32 bits
+	u.cpu += spent - spentBefore
+	u.faults += faults - faultsBefore
 	u.peak = max(u.peak, peakMiB(b))
 }
 

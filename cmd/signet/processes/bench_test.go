@@ -40,7 +40,8 @@ func BenchmarkColdStart(b *testing.B) {
 }
 
 // BenchmarkLogins200 keeps 200 logins in flight. The targets: memory stays under the bound of
-// BenchmarkSizes, and a refresh and the key set are answered in under 100 ms at the 99th percentile.
+// BenchmarkSizes, and a refresh and the key set are answered in under 100 ms at the 99th
+// percentile.
 func BenchmarkLogins200(b *testing.B) {
 	p := start(b, nil, "SIGNET_LOG_LEVEL=warn")
 	defer p.stop(b)

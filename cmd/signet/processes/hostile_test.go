@@ -13,13 +13,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/signet-id/signet/cmd/signet/internal/testcert"
+	"github.com/signet-id/signet/internal/procstat"
 )
 
 // silence is how long a server that will say no more is silent before a test believes it.
@@ -192,22 +192,11 @@ func TestH18IdleConnections(t *testing.T) {
 // processorTime returns the processor time that the process has used so far.
 func (p *process) processorTime(t *testing.T) time.Duration {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	did, err := procstat.Of(p.cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The name may hold any character, so the fields are counted after it. utime and stime are
-	// fields 14 and 15, in 1/100 s.
-	fields := strings.Fields(string(text)[strings.LastIndexByte(string(text), ')')+1:])
-	var ticks int
-	for _, f := range fields[11:13] {
-		n, err := strconv.Atoi(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
+	return did.Own
 }
 
 // h2 is an HTTP/2 connection on which a test can send any frames.

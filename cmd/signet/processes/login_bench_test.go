@@ -8,25 +8,25 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/argon2"
 
+	"github.com/signet-id/signet/internal/cputime"
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/procstat"
 )
 
-// BenchmarkLoginCost compares logins of a server, as `make build` makes it, with argon2id alone in as
-// many goroutines as the server has hash slots. Both take turns of three seconds, since the machine is
-// not equally fast all the time: -benchtime 5x has five of each. raw/login is what is left of the rate
-// of argon2id alone, cpu-raw/login the same of processor time, which other programs disturb less; of
-// each side the processor time and the page faults of one hash or login. BESIDE names
-// other builds of the server, with colons between, which then take turns with them.
+// BenchmarkLoginCost compares logins of a server, as `make build` makes it, with argon2id alone in
+// as many goroutines as the server has hash slots. Both take turns of three seconds, since the
+// machine is not equally fast all the time: -benchtime 5x has five of each. raw/login is what is
+// left of the rate of argon2id alone, cpu-raw/login the same of processor time, which other
+// programs disturb less; of each side the processor time and the page faults of one hash or login.
+// BESIDE names other builds of the server, with colons between, which then take turns with them.
 func BenchmarkLoginCost(b *testing.B) {
 	binaries := map[string]string{"": buildServer(b)}
 	for _, other := range filepath.SplitList(os.Getenv("BESIDE")) {
@@ -39,7 +39,7 @@ func BenchmarkLoginCost(b *testing.B) {
 
 func loginCost(b *testing.B, engine string, binaries map[string]string) {
 	const turn = 3 * time.Second
-	turns := map[string]func() spent{"raw-": func() spent { return argon2idAlone(turn) }}
+	turns := map[string]func() spent{"raw-": func() spent { return argon2idAlone(b, turn) }}
 	for name, binary := range binaries {
 		env := []string{"SIGNET_LOG_LEVEL=warn", "SIGNET_THROTTLE_SIGNUPS_PER_NETWORK=0"}
 		if engine == "postgres" {
@@ -86,11 +86,10 @@ func (s spent) rate() float64       { return s.done / s.wall }
 func (s spent) cpuMs() float64      { return 1000 * s.cpu / s.done }
 
 // argon2idAlone hashes as signet does by default, in this process.
-func argon2idAlone(lasting time.Duration) (did spent) {
+func argon2idAlone(b *testing.B, lasting time.Duration) (did spent) {
 	usage := func() spent {
-		var u syscall.Rusage
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-		return spent{faults: float64(u.Minflt), cpu: float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9}
+		cpu, faults := cputime.SpentAndFaults(b)
+		return spent{faults: float64(faults), cpu: cpu.Seconds()}
 	}
 	var done atomic.Int64
 	before, began := usage(), time.Now()
@@ -161,24 +160,13 @@ func (c *loginClients) run(b *testing.B, lasting time.Duration) (did spent) {
 	return did
 }
 
-// spent returns the processor time and the page faults of a process since its start, of
-// /proc/PID/stat (proc(5)).
+// spent returns the processor time and the page faults of a process since its start.
 func (p *process) spent(b *testing.B) spent {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	did, err := procstat.Of(p.cmd.Process.Pid)
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), ") ") // after the program's name, which may hold spaces
-	fields := strings.Fields(rest)                // begins with field 3
-	number := func(field int) float64 {
-		n, err := strconv.ParseFloat(fields[field-3], 64)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return n
-	}
-	const ticks = 100 // in a second, on every Linux that Go runs on
-	return spent{faults: number(10), cpu: (number(14) + number(15)) / ticks}
+	return spent{faults: float64(did.Faults), cpu: did.Own.Seconds()}
 }
 
 // buildServer returns the path of a server as `make build` makes it.
