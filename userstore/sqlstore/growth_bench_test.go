@@ -29,17 +29,10 @@ import (
 func BenchmarkGrowth(b *testing.B) {
 	f := filling{users: fromEnvironment(b, "GROWTH_USERS", 20_000), grants: fromEnvironment(b, "GROWTH_GRANTS", 40_000), began: time.Now()}
 	b.Run("postgres", func(b *testing.B) {
-		s := pgtest.Start(b, pgtest.Options{Durable: true, Settings: []string{"shared_buffers=1GB", "max_wal_size=4GB"}})
+		s := pgtest.Start(b, largeServer)
 		growth(b, f, s.URL(b), postgresTables)
 	})
 	b.Run("sqlite", func(b *testing.B) { growth(b, f, sqltest.SQLitePath(b), sqliteTables) })
-}
-
-// indexedNames indexes the new users for searches, as a server does a little later.
-func indexedNames(b *testing.B, url string) {
-	db := open(b, url, sqlstore.Options{})
-	defer db.Close()
-	indexNames(b, db)
 }
 
 func fromEnvironment(b *testing.B, name string, byDefault int) int {
@@ -74,7 +67,6 @@ func growth(b *testing.B, f filling, url string, tables func(b *testing.B, url s
 		has := [2]int{f.users / part, f.grants / part}
 		began := time.Now()
 		f.fill(b, url, had, has)
-		indexedNames(b, url)
 		b.Logf("filled up to %d users and %d grants in %s", has[0], has[1], time.Since(began).Round(time.Second))
 		fmt.Fprintf(&rates, "| %d | %d | %s |\n", has[0], has[1], strings.Join(f.rates(b, url, part), " | "))
 		for _, t := range tables(b, url) {
@@ -131,6 +123,7 @@ func (f filling) rates(b *testing.B, url string, part int) (cells []string) {
 	} {
 		cells = append(cells, fmt.Sprintf("%.0f", inASecond(b, op)))
 	}
+	indexNames(b, db) // of everybody who was filled in or signed up, as a server does within seconds
 	for _, q := range []userstore.UserQuery{
 		{}, {Text: "find"}, {Role: filledRole}, {State: userstore.Disabled},
 	} {

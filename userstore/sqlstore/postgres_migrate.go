@@ -64,8 +64,7 @@ func (p *postgres) migrateBy(ctx context.Context, files fs.FS) error {
 		if err == nil {
 			err = p.indexNames(ctx)
 		}
-		pg, _ := errors.AsType[*pgconn.PgError](err)
-		if pg == nil || pg.Code != "55P03" && pg.Code != "40P01" { // lock not available, deadlock
+		if !gaveWay(err) {
 			return err
 		}
 		if try == lockTries {
@@ -80,6 +79,12 @@ func (p *postgres) migrateBy(ctx context.Context, files fs.FS) error {
 		case <-time.After(lockPause/2 + rand.N(lockPause)):
 		}
 	}
+}
+
+// gaveWay reports whether a statement of a migration was ended because others held what it needs.
+func gaveWay(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pg.Code == "55P03" || pg.Code == "40P01") // lock not available, deadlock
 }
 
 // oldest tells about the oldest transaction of this database, which is likely to be in the way.
@@ -161,7 +166,8 @@ func dropInvalid(ctx context.Context, db *sql.DB, files fs.FS) error {
 	return nil
 }
 
-// forMigration returns connections without time limits, but for the wait for a lock; 0: without that one.
+// forMigration returns connections without time limits, but for the wait for a lock; 0: without
+// that one.
 func (p *postgres) forMigration(wait time.Duration) *sql.DB {
 	config := p.pool.Config().ConnConfig
 	p.pooler.forMigration(config)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,31 +18,25 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
-// BenchmarkUserLists fills a database of the schema before the indexes of searches with as many users as
-// the variable SEARCH_USERS says, 100,000 if it says nothing, measures the lists of administrators,
-// migrates, and measures them again. It prints a table; b.N does not count.
+// BenchmarkUserLists fills a database of the schema before the indexes of searches with as many
+// users as the variable SEARCH_USERS says, 100,000 if it says nothing, measures the lists of
+// administrators, migrates, and measures them again. It prints a table; b.N does not count.
 //
 //	SEARCH_USERS=1000000 go test ./userstore/sqlstore -run '^$' -bench UserLists -benchtime 1x -timeout 0
 func BenchmarkUserLists(b *testing.B) {
-	users := usersOfBenchmark()
+	users := fromEnvironment(b, "SEARCH_USERS", 100_000)
 	b.Run("sqlite", func(b *testing.B) { userLists(b, filepath.Join(b.TempDir(), "signet.db"), users) })
 	b.Run("postgres", func(b *testing.B) {
 		userLists(b, pgtest.Start(b, largeServer).URL(b), users)
 	})
 }
 
+// largeServer has room for many users.
 var largeServer = pgtest.Options{Durable: true, Settings: []string{"shared_buffers=1GB", "max_wal_size=4GB"}}
 
-func usersOfBenchmark() int {
-	if n, err := strconv.Atoi(os.Getenv("SEARCH_USERS")); err == nil {
-		return n
-	}
-	return 100_000
-}
-
-// A user n of the benchmark: a name of two words and a number, an address that half of the users have at
-// one domain, one in a thousand at another, and the last hundredth at late.test; a third are employees,
-// one in a hundred an editor, ten in all auditors, and one in a hundred is disabled.
+// A user n of the benchmark: a name of two words and a number, an address that half of the users
+// have at one domain, one in a thousand at another, and the last hundredth at late.test; a third
+// are employees, one in a hundred an editor, ten in all auditors, and one in a hundred is disabled.
 const (
 	fillColumns = `INSERT INTO users (id, email, email_key, email_verified, username, username_key, claims, roles, is_active, is_staff,
 		created_at, updated_at, version, last_login_at, last_session_id, password_hash) `
@@ -151,7 +144,8 @@ func userLists(b *testing.B, url string, users int) {
 	fmt.Fprintf(&text, "%s, %d users; a call before, and the median of five after\n%-45s %12s %12s\n",
 		db.Engine(), users, "", "before", "after")
 	for _, m := range table {
-		fmt.Fprintf(&text, "%-45s %12s %12s\n", m.name, m.took[0].Round(time.Microsecond), m.took[1].Round(time.Microsecond))
+		before, after := m.took[0].Round(time.Microsecond), m.took[1].Round(time.Microsecond)
+		fmt.Fprintf(&text, "%-45s %12s %12s\n", m.name, before, after)
 	}
 	fmt.Fprintln(os.Stderr, text.String()) // a log of this length would be cut
 }
@@ -172,13 +166,13 @@ func middleOf(all []time.Duration) time.Duration {
 	return all[len(all)/2]
 }
 
-// BenchmarkUserWrites compares the rates of writes on the schema before the indexes of searches with those
-// on the schema that has them: two databases of as many users as SEARCH_USERS says, eight callers, in
-// turns. It prints a table; b.N does not count.
+// BenchmarkUserWrites compares the rates of writes on the schema before the indexes of searches with
+// those on the schema that has them: two databases of as many users as SEARCH_USERS says, eight
+// callers, in turns. It prints a table; b.N does not count.
 //
 //	SEARCH_USERS=100000 go test ./userstore/sqlstore -run '^$' -bench UserWrites -benchtime 1x -timeout 0
 func BenchmarkUserWrites(b *testing.B) {
-	users := usersOfBenchmark()
+	users := fromEnvironment(b, "SEARCH_USERS", 100_000)
 	b.Run("sqlite", func(b *testing.B) {
 		userWrites(b, users, [2]string{filepath.Join(b.TempDir(), "before.db"), filepath.Join(b.TempDir(), "after.db")})
 	})
@@ -245,7 +239,8 @@ func userWrites(b *testing.B, users int, urls [2]string) {
 				made[i].CreatedAt = time.UnixMicro(1700000000000000 + int64(users+round*len(made)+i)*1e6)
 			}
 			for a, act := range writeActs {
-				all, most := inParallel(b, callers, made, func(u *userstore.User) error { return act.do(b.Context(), dbs[n], u) })
+				do := func(u *userstore.User) error { return act.do(b.Context(), dbs[n], u) }
+				all, most := inParallel(b, callers, made, do)
 				took[a][n], longest[a][n] = append(took[a][n], all), max(longest[a][n], most)
 				if n == 1 {
 					began := time.Now()

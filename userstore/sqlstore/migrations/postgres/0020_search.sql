@@ -114,16 +114,6 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- +goose StatementBegin
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('users_disabled') AND NOT indisvalid) THEN
-        PERFORM set_config('lock_timeout', '5s', true);
-        DROP INDEX users_disabled;
-    END IF;
-END $$;
--- +goose StatementEnd
-
 CREATE INDEX CONCURRENTLY IF NOT EXISTS users_disabled ON users (created_at, id) WHERE NOT is_active;
 
 -- Without statistics, a page of a role that many have would be found by sorting all of them.
