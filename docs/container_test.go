@@ -36,7 +36,8 @@ func TestDockerfile(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^FROM (.+)$`).FindAllStringSubmatch(text, -1) {
 		stages = append(stages, m[1])
 	}
-	// Nobody who names no target gets another image than the empty one with the static binary of Go alone.
+	// Nobody who names no target gets another image than the empty one with the static binary of Go
+	// alone.
 	if want := []string{"${GO_IMAGE} AS source", "source AS build", "source AS build-openssl",
 		"scratch AS empty", "empty AS openssl", "empty"}; !slices.Equal(stages, want) {
 		t.Errorf("stages: %q", stages)
