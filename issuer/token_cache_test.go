@@ -81,7 +81,8 @@ func (k otherKeys) PublishedKey(kid string) (jose.PublicKey, bool) {
 	return jose.PublicKey{ID: kid, Algorithm: known.Algorithm, Key: k.key.Public()}, ok
 }
 
-// Bytes with another signature are not remembered, however little they differ from a remembered token.
+// Bytes with another signature are not remembered, however little they differ from a remembered
+// token.
 func TestOnlyTokensOfOursAreRemembered(t *testing.T) {
 	one(t, func(t *testing.T, w *world) {
 		r := w.login("openid profile")

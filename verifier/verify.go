@@ -119,7 +119,8 @@ func (p *presented) signer(keys []jose.PublicKey) (jose.PublicKey, error) {
 	return jose.PublicKey{}, invalid(faultSignature, err.Error())
 }
 
-// remembered returns what the cache keeps of a token that was signed with key. Its lists are its own.
+// remembered returns what the cache keeps of a token that was signed with key. Its lists are its
+// own.
 func (p *presented) remembered(key jose.PublicKey) *presented {
 	entry := &presented{header: p.header, claims: p.claims, payload: p.payload, proven: key}
 	separate(&entry.claims.Audience, &entry.claims.Scopes, &entry.claims.AMR, &entry.claims.Roles)

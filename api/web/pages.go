@@ -75,8 +75,9 @@ func New(o Options) (*Pages, error) {
 	return p, nil
 }
 
-// parse reads the templates for a language. It is called when the first page in it is shown: each language takes
-// half a MiB in many small objects, and looking through them was most of what a collection of garbage cost.
+// parse reads the templates for a language. It is called when the first page in it is shown: each
+// language takes half a MiB in many small objects, and looking through them was most of what a
+// collection of garbage cost.
 func parse(l *languages.Language) (*template.Template, error) {
 	return template.New("").Funcs(template.FuncMap{
 		"say": func(name string, values ...string) (template.HTML, error) { return say(l, name, values...) },

@@ -32,8 +32,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// garbage is what the collector waits for. What lives is some 10 MB, so that without it the collector
-// came ten times a second, and took a tenth of the processor.
+// garbage is what the collector waits for. What lives is some 10 MB, so that without it the
+// collector came ten times a second, and took a tenth of the processor.
 const garbage = 32 << 20
 
 func (a *app) serveCommand() *cobra.Command {

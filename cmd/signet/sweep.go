@@ -49,8 +49,8 @@ type pace struct {
 	// store than that, and a store whose statements take longer slows the sweeper down.
 	batchTakes time.Duration
 	// waited is how long batches have waited for their turn, but for those that also write what is
-	// synced. That is not the batch's doing: a store with one writer that is busy day and night would
-	// else be swept by two rows at a time. nil: a batch waits for nobody.
+	// synced. That is not the batch's doing: a store with one writer that is busy day and night
+	// would else be swept by two rows at a time. nil: a batch waits for nobody.
 	waited             func() time.Duration
 	first, least, most int // how many rows a batch removes at most
 	// A pause is rest times as long as the batch before it, so that however much there is to

@@ -1,9 +1,10 @@
-// Package gcroom has the garbage collector come when there is a number of bytes of garbage, instead of
-// when the heap has doubled, by setting GOGC anew after each collection.
+// Package gcroom has the garbage collector come when there is a number of bytes of garbage, instead
+// of when the heap has doubled, by setting GOGC anew after each collection.
 //
-// A server whose heap is small collects all the time otherwise: with 10 MB alive after each 10 MB of
-// garbage, which a busy server makes ten times a second. And a goal that jumps, because what is alive
-// does, makes the runtime return memory to the system that is faulted in again a moment later.
+// A server whose heap is small collects all the time otherwise: with 10 MB alive after each 10 MB
+// of garbage, which a busy server makes ten times a second. And a goal that jumps, because what is
+// alive does, makes the runtime return memory to the system that is faulted in again a moment
+// later.
 package gcroom
 
 import (
@@ -23,9 +24,10 @@ type Room struct {
 	Peaks bool
 }
 
-// Hold has the collector wait for the bytes of r, beside those of all other rooms, until end is called,
-// which may be called once. GOGC never gets lower than it was before the first Hold, and is that again
-// after the last end. Who has switched the collector off, for a limit of memory, keeps it off.
+// Hold has the collector wait for the bytes of r, beside those of all other rooms, until end is
+// called, which may be called once. GOGC never gets lower than it was before the first Hold, and is
+// that again after the last end. Who has switched the collector off, for a limit of memory, keeps
+// it off.
 func Hold(r Room) (end func()) { return process.hold(r) }
 
 var process = pacer{
@@ -92,7 +94,8 @@ func (p *pacer) adjust() {
 	if p.lives = append(p.lives, live); len(p.lives) > peakOf {
 		p.lives = p.lives[1:]
 	}
-	p.to(max(p.usual, int(min(100*(slices.Max(p.lives)+room-live)/live, math.MaxInt32)))) //nolint:gosec // it is not more than that
+	gogc := min(100*(slices.Max(p.lives)+room-live)/live, math.MaxInt32)
+	p.to(max(p.usual, int(gogc))) //nolint:gosec // no more than that
 	if !p.waiting {
 		p.waiting = true
 		p.after(p.collected)
@@ -115,8 +118,8 @@ func (p *pacer) to(gogc int) {
 	}
 }
 
-// afterCollection calls fn once the collector finds that nothing refers to a piece of memory, which the
-// next collection does.
+// afterCollection calls fn once the collector finds that nothing refers to a piece of memory, which
+// the next collection does.
 func afterCollection(fn func()) {
 	type piece struct{ _ [64]byte } // on its own: the smallest pieces share one
 	runtime.AddCleanup(new(piece), func(fn func()) { fn() }, fn)

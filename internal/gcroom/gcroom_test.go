@@ -132,7 +132,8 @@ func TestGOGCIsSetOnlyWhenItChanges(t *testing.T) {
 	}
 }
 
-// The runtime itself: GOGC follows what a collection leaves alive, and is the operator's in the end.
+// The runtime itself: GOGC follows what a collection leaves alive, and is the operator's in the
+// end.
 func TestTheRuntimesCollectorWaits(t *testing.T) {
 	usual := process.now()
 	end := Hold(Room{Bytes: 64 << 20})

@@ -21,7 +21,8 @@ import (
 	"github.com/signet-id/signet/internal/testport"
 )
 
-// images are what the Dockerfile makes, by the command that builds the binary, with what it says of its RSA.
+// images are what the Dockerfile makes, by the command that builds the binary, with what it says of
+// its RSA.
 var images = []struct{ name, build, rsa string }{
 	{"default", `^RUN (CGO_ENABLED=0 go build .*)$`, `, RSA by Go\n$`},
 	{"openssl", `^RUN (CGO_ENABLED=1 go build .*)$`, `, RSA by OpenSSL 3\.[0-9.]+\n$`},

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// make interop-openssl is about the binary with OpenSSL's signatures, and would pass with another as well.
+// make interop-openssl is about the binary with OpenSSL's signatures, and would pass with another
+// as well.
 func TestTheBinaryHasOpenSSL(t *testing.T) {
 	out, err := exec.Command(binaries.signet, "version").Output()
 	if err != nil || !strings.Contains(string(out), ", RSA by OpenSSL ") {

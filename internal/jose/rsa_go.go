@@ -7,8 +7,8 @@ import (
 	"crypto/rsa"
 )
 
-// RSAImplementation names what makes RSA signatures in this binary: "Go", or for make build-openssl "OpenSSL" and its
-// version.
+// RSAImplementation names what makes RSA signatures in this binary: "Go", or for make build-openssl
+// "OpenSSL" and its version.
 func RSAImplementation() string { return "Go" }
 
 // rsaSigner returns what signs with the key.

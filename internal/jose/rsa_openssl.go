@@ -12,15 +12,16 @@ package jose
 #error "make build-openssl needs OpenSSL 3 or later"
 #endif
 
-// Errors lie in a queue of the thread, and the next call of Go may run on another one. So each function returns the
-// error that it met, or 0, and leaves the queue empty.
+// Errors lie in a queue of the thread, and the next call of Go may run on another one. So each
+// function returns the error that it met, or 0, and leaves the queue empty.
 static unsigned long met(int ok) {
 	unsigned long code = ok ? 0 : ERR_peek_last_error();
 	ERR_clear_error();
 	return ok ? 0 : code ? code : ERR_PACK(ERR_LIB_USER, 0, ERR_R_INTERNAL_ERROR);
 }
 
-// Without its configuration OpenSSL opens no file and loads no module: nothing outside the binary decides what signs.
+// Without its configuration OpenSSL opens no file and loads no module: nothing outside the binary
+// decides what signs.
 static unsigned long rsa_key(const unsigned char *der, long size, EVP_PKEY **key) {
 	return met(OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) &&
 		(*key = d2i_PrivateKey(EVP_PKEY_RSA, NULL, &der, size)) != NULL);
@@ -52,13 +53,15 @@ import (
 	"unsafe"
 )
 
-// RSAImplementation names what makes RSA signatures in this binary: OpenSSL, with the version that is linked.
+// RSAImplementation names what makes RSA signatures in this binary: OpenSSL, with the version that
+// is linked.
 func RSAImplementation() string {
 	return "OpenSSL " + C.GoString(C.OpenSSL_version(C.OPENSSL_VERSION_STRING))
 }
 
-// opensslRSA makes the RSA signatures of tokens, RS256 and PS256, by OpenSSL's libcrypto. The private key lies in
-// libcrypto's memory, which is cleared when nothing refers to the opensslRSA any more.
+// opensslRSA makes the RSA signatures of tokens, RS256 and PS256, by OpenSSL's libcrypto. The
+// private key lies in libcrypto's memory, which is cleared when nothing refers to the opensslRSA
+// any more.
 type opensslRSA struct {
 	public *rsa.PublicKey
 	key    *C.EVP_PKEY
@@ -82,8 +85,9 @@ func rsaSigner(key *rsa.PrivateKey) (crypto.Signer, error) {
 // Public implements crypto.Signer.
 func (s *opensslRSA) Public() crypto.PublicKey { return s.public }
 
-// Sign implements crypto.Signer for what Signer asks for: a SHA-256 digest, and PKCS #1 v1.5 or PSS with a salt of 32
-// bytes (RFC 7518 sections 3.3 and 3.5). It refuses everything else. libcrypto has its own randomness.
+// Sign implements crypto.Signer for what Signer asks for: a SHA-256 digest, and PKCS #1 v1.5 or PSS
+// with a salt of 32 bytes (RFC 7518 sections 3.3 and 3.5). It refuses everything else. libcrypto
+// has its own randomness.
 func (s *opensslRSA) Sign(_ io.Reader, digest []byte, options crypto.SignerOpts) ([]byte, error) {
 	if options.HashFunc() != crypto.SHA256 || len(digest) != sha256.Size {
 		return nil, errors.New("only a SHA-256 digest is signed")
@@ -105,7 +109,8 @@ func (s *opensslRSA) Sign(_ io.Reader, digest []byte, options crypto.SignerOpts)
 	return signature[:size], nil
 }
 
-// opensslError says what libcrypto says of a code. It names no secrets: codes are constants of the library.
+// opensslError says what libcrypto says of a code. It names no secrets: codes are constants of the
+// library.
 func opensslError(code C.ulong) error {
 	var text [256]C.char
 	C.ERR_error_string_n(code, &text[0], C.size_t(len(text)))

@@ -15,7 +15,8 @@ import (
 	"testing"
 )
 
-// OpenSSL's signatures are Go's: the same bytes for RS256, which has no randomness, and such as Go verifies for PS256.
+// OpenSSL's signatures are Go's: the same bytes for RS256, which has no randomness, and such as Go
+// verifies for PS256.
 func TestOpenSSLSignsAsGoDoes(t *testing.T) {
 	if !strings.HasPrefix(RSAImplementation(), "OpenSSL 3.") {
 		t.Errorf("the implementation is called %q", RSAImplementation())
@@ -80,8 +81,8 @@ func TestOpenSSLSignsNothingElse(t *testing.T) {
 	}
 }
 
-// A key whose numbers do not belong together would make signatures that verify nowhere, and with some of them its
-// factors could be computed.
+// A key whose numbers do not belong together would make signatures that verify nowhere, and with
+// some of them its factors could be computed.
 func TestOpenSSLTakesNoBrokenKey(t *testing.T) {
 	key := *rsaKeys()[0]
 	key.D = new(big.Int).Add(key.D, big.NewInt(2))
@@ -90,7 +91,8 @@ func TestOpenSSLTakesNoBrokenKey(t *testing.T) {
 	}
 }
 
-// A fault of libcrypto is an error with its reason, and the next signature in the same thread is not disturbed by it.
+// A fault of libcrypto is an error with its reason, and the next signature in the same thread is
+// not disturbed by it.
 func TestOpenSSLSaysWhatFailed(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

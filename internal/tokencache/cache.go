@@ -1,5 +1,5 @@
-// Package tokencache remembers what the newest tokens with a right signature say, so that a token that
-// comes again is neither parsed nor verified again.
+// Package tokencache remembers what the newest tokens with a right signature say, so that a token
+// that comes again is neither parsed nor verified again.
 package tokencache
 
 import (
@@ -9,14 +9,14 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// Cache remembers the newest tokens whose signature was right, each by the SHA-256 of its bytes and by
-// nothing else. It saves the parsing and the signature check. What may differ from one request to
-// the next is never part of a value: the caller checks time, audience, scopes, sessions and whether
-// the key is still published for each request, after Find. A nil Cache remembers nothing.
+// Cache remembers the newest tokens whose signature was right, each by the SHA-256 of its bytes and
+// by nothing else. It saves the parsing and the signature check. What may differ from one request
+// to the next is never part of a value: the caller checks time, audience, scopes, sessions and
+// whether the key is still published for each request, after Find. A nil Cache remembers nothing.
 //
-// Only what the caller believes is remembered, so a flood of forged tokens neither fills nor empties it.
-// Entries that were not used while as many others came are dropped: there are two halves, and when
-// the young one is full it becomes the old one.
+// Only what the caller believes is remembered, so a flood of forged tokens neither fills nor
+// empties it. Entries that were not used while as many others came are dropped: there are two
+// halves, and when the young one is full it becomes the old one.
 type Cache[V any] struct {
 	half int
 

@@ -56,9 +56,10 @@ const (
 
 // Hasher hashes and checks passwords, a bounded number at a time and first come, first served.
 //
-// The bound is for memory as much as for the processor: at most (slots + 1) × MemoryKiB are in use at any
-// time, and as garbage slots × MemoryKiB, or 3 × MemoryKiB or 32 MiB if that is more; see memory.go. While
-// hashes of more than a few MiB run, and for five seconds after, the process's GOGC is raised; see package gcroom.
+// The bound is for memory as much as for the processor: at most (slots + 1) × MemoryKiB are in use
+// at any time, and as garbage slots × MemoryKiB, or 3 × MemoryKiB or 32 MiB if that is more; see
+// memory.go. While hashes of more than a few MiB run, and for five seconds after, the process's
+// GOGC is raised; see package gcroom.
 type Hasher struct {
 	// Secrets hashes the secrets of clients: one at a time, in a slot and a queue apart from those of people's
 	// passwords. Anybody may send wrong ones.

@@ -11,19 +11,20 @@ import (
 	"github.com/signet-id/signet/internal/gcroom"
 )
 
-// hashMemory bounds the memory of dead hashes, and keeps it for the hashes that come. x/crypto's argon2
-// allocates its blocks anew for each hash and drops them. The collector, left alone, begins when the
-// heap has doubled since it last looked, and what it then saw in use may be dead now: the peak comes to
-// five hashes' blocks for two slots, and after the last login they stay for two minutes. Between its
-// rounds the runtime returns some of them to the system, and the hashes after that fault them in again.
-// So the dropped memory is counted, a hash that would exceed the bound first runs a collection, and
-// while hashes run the collector has room for the bound: it does not come before, and its goal stays
-// where it is, so that dead blocks stay. All of them are returned once no hash runs any more.
+// hashMemory bounds the memory of dead hashes, and keeps it for the hashes that come. x/crypto's
+// argon2 allocates its blocks anew for each hash and drops them. The collector, left alone, begins
+// when the heap has doubled since it last looked, and what it then saw in use may be dead now: the
+// peak comes to five hashes' blocks for two slots, and after the last login they stay for two
+// minutes. Between its rounds the runtime returns some of them to the system, and the hashes after
+// that fault them in again. So the dropped memory is counted, a hash that would exceed the bound
+// first runs a collection, and while hashes run the collector has room for the bound: it does not
+// come before, and its goal stays where it is, so that dead blocks stay. All of them are returned
+// once no hash runs any more.
 //
-// A collection costs some milliseconds of the processor, whatever the size of the blocks, since they
-// hold no pointers. It is worth one for large hashes and wasted on small ones. A soft limit (GOMEMLIMIT)
-// would bound the same, but counts everything else, too, and collects without end once that alone
-// exceeds it.
+// A collection costs some milliseconds of the processor, whatever the size of the blocks, since
+// they hold no pointers. It is worth one for large hashes and wasted on small ones. A soft limit
+// (GOMEMLIMIT) would bound the same, but counts everything else, too, and collects without end once
+// that alone exceeds it.
 type hashMemory struct {
 	most    int64         // KiB of garbage that is tolerated
 	collect func()        // runtime.GC
@@ -49,8 +50,9 @@ const (
 
 func newHashMemory(slots int, p Params) *hashMemory {
 	most := max(int64(max(slots, fewHashes))*int64(p.MemoryKiB), worthwhile)
+	room := gcroom.Room{Bytes: uint64(most) << 10, Peaks: true} //nolint:gosec // positive
 	return &hashMemory{most: most, collect: runtime.GC, release: debug.FreeOSMemory, ended: collections,
-		room: func() (end func()) { return gcroom.Hold(gcroom.Room{Bytes: uint64(most) << 10, Peaks: true}) }} //nolint:gosec // positive
+		room: func() (end func()) { return gcroom.Hold(room) }}
 }
 
 // makeRoom is called before a hash allocates.

@@ -61,8 +61,8 @@ func TestTheCollectorHasRoomWhileHashesRun(t *testing.T) {
 	})
 }
 
-// The bound of the memory in use and dead, by what the runtime counts whenever a hash begins. What is
-// not a hash's is allowed 32 MiB.
+// The bound of the memory in use and dead, by what the runtime counts whenever a hash begins. What
+// is not a hash's is allowed 32 MiB.
 func TestMemoryOfHashesStaysWithinItsBound(t *testing.T) {
 	const slots, callers, each = 2, 8, 6
 	h := New(Params{MemoryKiB: 19 * mib, Time: 1, Threads: 1}, slots, callers, 1<<40)

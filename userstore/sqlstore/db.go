@@ -83,10 +83,11 @@ type stmt struct {
 	args  []any
 	vital bool // does not queue behind requests: see spareConns
 	entry bool // adds an entry to the audit log
-	// expired: the statement removes what has expired, or belongs to such a removal. A loss of power may
-	// bring that back, and the next sweep removes it again.
+	// expired: the statement removes what has expired, or belongs to such a removal. A loss of
+	// power may bring that back, and the next sweep removes it again.
 	expired bool
-	// planned is a statement that PostgreSQL plans anew with its arguments, not once for all arguments.
+	// planned is a statement that PostgreSQL plans anew with its arguments, not once for all
+	// arguments.
 	planned bool
 }
 
@@ -165,8 +166,8 @@ func (db *DB) Lock() error {
 // Engine returns "sqlite" or "postgres".
 func (db *DB) Engine() string { return db.dialect.name }
 
-// SweepsWaited returns how long what removes expired rows has waited for its turn to write, since the
-// DB was opened. It is 0 where writers do not take turns.
+// SweepsWaited returns how long what removes expired rows has waited for its turn to write, since
+// the DB was opened. It is 0 where writers do not take turns.
 func (db *DB) SweepsWaited() time.Duration {
 	if e, ok := db.engine.(*sqliteEngine); ok {
 		return time.Duration(e.sweepsWaited.Load())

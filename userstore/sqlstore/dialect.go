@@ -25,14 +25,14 @@ type dialect struct {
 	advances advances // the statement of a refresh: see advance
 	// search reads searchIndexes.
 	search string
-	// byTrigrams finds the users one of whose names holds a text, by an index; it works for the texts that
-	// hasTrigrams is true of. notYet are the users u, with two places for the text, who have such a name and
-	// whom it does not find yet; empty: it finds all.
+	// byTrigrams finds the users one of whose names holds a text, by an index; it works for the
+	// texts that hasTrigrams is true of. notYet are the users u, with two places for the text, who
+	// have such a name and whom it does not find yet; empty: it finds all.
 	byTrigrams  func(ctx context.Context, db named, s *userSearch) (found, error)
 	hasTrigrams func(text string, has searchIndexes) bool
 	notYet      string
-	// hits is how the engine has to run what byTrigrams returns as a WITH clause, to read no more of it than
-	// is taken.
+	// hits is how the engine has to run what byTrigrams returns as a WITH clause, to read no more
+	// of it than is taken.
 	hits   string
 	bounds searchBounds
 }

@@ -2,8 +2,8 @@ package sqlstore
 
 import "context"
 
-// Bounds gives a store's searches other bounds: rows of the first walk, names of the first look-up, rows of
-// a later walk. PostgreSQL samples names however few users there are.
+// Bounds gives a store's searches other bounds: rows of the first walk, names of the first look-up,
+// rows of a later walk. PostgreSQL samples names however few users there are.
 func Bounds(db *DB, first, names, walk int64) {
 	db.dialect.bounds.first, db.dialect.bounds.names, db.dialect.bounds.walk = first, names, walk
 	db.dialect.bounds.sampled = 0
@@ -15,8 +15,8 @@ func SearchesRoles(ctx context.Context, db *DB) (bool, error) {
 	return has.roles, err
 }
 
-// WithoutSearch makes a store list users as if there were no index for it, which also works before the
-// migration that makes them.
+// WithoutSearch makes a store list users as if there were no index for it, which also works before
+// the migration that makes them.
 func WithoutSearch(db *DB, without bool) {
 	db.dialect.search, db.dialect.bounds.first = `SELECT FALSE, FALSE, FALSE, 0`, unbounded
 	switch {

@@ -429,8 +429,8 @@ func (db *DB) ListGrants(ctx context.Context, userID string, now, idleSince time
 	return grants, ifUnstorable(err, nil)
 }
 
-// sweptUntil lets the deletion of expired grants leave no note for status lists: see migration 18. The
-// deletion follows it, so that a loss of power takes back both or the deletion alone. It
+// sweptUntil lets the deletion of expired grants leave no note for status lists: see migration 18.
+// The deletion follows it, so that a loss of power takes back both or the deletion alone. It
 // changes the row once a minute at most.
 const sweptUntil = `UPDATE status_lists SET swept_at = $1 WHERE id = 1 AND swept_at < $2`
 
@@ -443,7 +443,8 @@ const removeExpired = `DELETE FROM grants WHERE id IN
 // wants the rows that it locks, except another replica's RemoveExpired, which waits for this small
 // batch and goes on behind it.
 func (db *DB) RemoveExpired(ctx context.Context, now time.Time, limit int) (int, error) {
-	if _, err := db.as("RemoveExpired").write(ctx, true, expired(sweptUntil, micros(now), micros(now.Add(-time.Minute)))); err != nil {
+	swept := expired(sweptUntil, micros(now), micros(now.Add(-time.Minute)))
+	if _, err := db.as("RemoveExpired").write(ctx, true, swept); err != nil {
 		return 0, err
 	}
 	return db.as("RemoveExpired").removeFrom(ctx, removeExpired, limit, micros(now))

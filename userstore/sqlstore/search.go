@@ -10,8 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// What finds users by a part of their names, and by their roles: docs/decisions/search.md. It is all
-// made from the table users, by triggers and by IndexNames, and so it is neither copied nor recovered.
+// What finds users by a part of their names, and by their roles: docs/decisions/search.md. It is
+// all made from the table users, by triggers and by IndexNames, and so it is neither copied nor
+// recovered.
 
 // searchIndexes are the indexes that a database has for searches.
 type searchIndexes struct {
@@ -23,8 +24,8 @@ type searchIndexes struct {
 
 // The statements of the engines that read searchIndexes.
 const (
-	// postgresSearch: an index that is still being built, or was left behind, does not count. pg_trgm
-	// takes no letter beyond ASCII for a letter where the database's LC_CTYPE is C.
+	// postgresSearch: an index that is still being built, or was left behind, does not count.
+	// pg_trgm takes no letter beyond ASCII for a letter where the database's LC_CTYPE is C.
 	postgresSearch = `SELECT
 		(SELECT COUNT(*) FROM pg_index i WHERE i.indexrelid = to_regclass('users_names') AND i.indisvalid) > 0,
 		(SELECT datctype FROM pg_database WHERE datname = current_database()) NOT IN ('C', 'POSIX'), TRUE,
@@ -69,16 +70,16 @@ type found struct {
 const (
 	// triedTrigrams is how many trigrams of a text are counted, to look for the rarest of them.
 	triedTrigrams = 16
-	// usedTrigrams is how many are looked for. Each row that has them is compared with the text; more
-	// trigrams would hardly leave fewer rows, and the list of each is read.
+	// usedTrigrams is how many are looked for. Each row that has them is compared with the text;
+	// more trigrams would hardly leave fewer rows, and the list of each is read.
 	usedTrigrams = 4
 	// sampledNames is about how many users' names tell which trigrams are rare.
 	sampledNames = 1000
 )
 
-// byTrigramsPostgres finds users by pg_trgm, which would read the lists of all trigrams of the text, also
-// of one that half of the users have. So it is asked for those that leave the fewest users, by a sample of
-// the names.
+// byTrigramsPostgres finds users by pg_trgm, which would read the lists of all trigrams of the
+// text, also of one that half of the users have. So it is asked for those that leave the fewest
+// users, by a sample of the names.
 func byTrigramsPostgres(ctx context.Context, db named, s *userSearch) (f found, err error) {
 	parts := []string{s.folded}
 	if s.has.users >= db.dialect.bounds.sampled {
@@ -125,8 +126,8 @@ func (s *sample) add(email, username string) {
 	s.have = append(s.have, have)
 }
 
-// best returns the trigrams to ask for: first the rarest, then each that leaves the fewest users who have
-// all of them, as long as its list is worth them.
+// best returns the trigrams to ask for: first the rarest, then each that leaves the fewest users
+// who have all of them, as long as its list is worth them.
 func (s *sample) best() (best []string) {
 	const (
 		dear = 100 // so many entries of a list are read in the time in which a user's row is
@@ -157,8 +158,8 @@ func having(some []uint32, gram int) (n int) {
 	return n
 }
 
-// trigramsIn returns the parts of a text, of three characters, of which pg_trgm has a trigram: they hold two
-// letters or digits in a row. Any other character stands for the end of a word there.
+// trigramsIn returns the parts of a text, of three characters, of which pg_trgm has a trigram: they
+// hold two letters or digits in a row. Any other character stands for the end of a word there.
 func trigramsIn(text string, has searchIndexes) (grams []string) {
 	runes := []rune(text)
 	word := func(r rune) bool {
@@ -177,9 +178,9 @@ func hasTrigramsPostgres(text string, has searchIndexes) bool { return len(trigr
 
 func hasTrigramsSQLite(text string, _ searchIndexes) bool { return utf8.RuneCountInString(text) >= 3 }
 
-// byTrigramsSQLite finds users by FTS5, which reads the lists of all trigrams that it is asked for: so it
-// is asked for the rarest. The index holds no places of trigrams (detail=none), so that the rows are
-// those which have all of them, in whatever order.
+// byTrigramsSQLite finds users by FTS5, which reads the lists of all trigrams that it is asked for:
+// so it is asked for the rarest. The index holds no places of trigrams (detail=none), so that the
+// rows are those which have all of them, in whatever order.
 func byTrigramsSQLite(ctx context.Context, db named, s *userSearch) (found, error) {
 	runes, all, counts := []rune(s.folded), []string(nil), make(map[string]int64)
 	for i := range len(runes) - 2 {
@@ -200,8 +201,8 @@ func byTrigramsSQLite(ctx context.Context, db named, s *userSearch) (found, erro
 	}, counts[used[0]]}, nil
 }
 
-// usersWith estimates how many of so many users have a trigram in their names: it reads the beginning of
-// the trigram's list.
+// usersWith estimates how many of so many users have a trigram in their names: it reads the
+// beginning of the trigram's list.
 func (db named) usersWith(ctx context.Context, gram string, users int64) (n int64, err error) {
 	const most = 200
 	var last int64
@@ -226,8 +227,8 @@ func thinned(grams []string, most int) []string {
 	return some
 }
 
-// rarest returns the rarest of some counted trigrams, the very rarest first. A further one is not worth its
-// list if that takes longer than the rows of the very rarest.
+// rarest returns the rarest of some counted trigrams, the very rarest first. A further one is not
+// worth its list if that takes longer than the rows of the very rarest.
 func rarest(counts map[string]int64) []string {
 	const dear = 200 // so many entries of a list are read in the time in which a row is
 	all := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
@@ -240,8 +241,8 @@ func rarest(counts map[string]int64) []string {
 	return all[:n]
 }
 
-// UserSearch says how the database finds users by a part of their names: whether by trigrams, or else by
-// walking along the list, which takes the longer the more users there are.
+// UserSearch says how the database finds users by a part of their names: whether by trigrams, or
+// else by walking along the list, which takes the longer the more users there are.
 func (db *DB) UserSearch(ctx context.Context) (trigrams bool, err error) {
 	has, err := db.as("UserSearch").searchIndexes(ctx)
 	return has.trigrams, err

@@ -121,8 +121,8 @@ func TestF11SQLiteIsUnreadyOnAFullDisk(t *testing.T) {
 	u, _ := create(t, db)
 	ready(t, db)
 	empty := fill(t, dir)
-	// The log has room from before, and has room again once what it holds is written back, until the
-	// database has none.
+	// The log has room from before, and has room again once what it holds is written back, until
+	// the database has none.
 	var refused error
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if refused = db.CreateUser(t.Context(), newUser()); refused != nil && db.Ping(t.Context()) != nil {

@@ -13,20 +13,21 @@ import (
 // A page of users is found in one of two ways, which find the same users:
 //
 //   - The walk goes along the list, in its order, and ends when the page is full. It is quick where
-//     many match, and reads everything where few do. The list is that of all users, of the disabled, or
-//     of those with a role: each has an index in the list's order.
-//   - The look-up takes the users whose names hold the text from the index of trigrams, and sorts them.
-//     It is quick where few match.
+//     many match, and reads everything where few do. The list is that of all users, of the
+//     disabled, or of those with a role: each has an index in the list's order.
+//   - The look-up takes the users whose names hold the text from the index of trigrams, and sorts
+//     them. It is quick where few match.
 //
-// How many match is not known before. A short walk begins; if the page is not full then, what it found
-// says which way is the shorter one from there. Names need not be spread evenly over the list, so each
-// step has a bound, and the other way comes next, with a larger one: until a look-up has found all who
-// match, or a walk has filled the page or come to the end of the list.
+// How many match is not known before. A short walk begins; if the page is not full then, what it
+// found says which way is the shorter one from there. Names need not be spread evenly over the list,
+// so each step has a bound, and the other way comes next, with a larger one: until a look-up has
+// found all who match, or a walk has filled the page or come to the end of the list.
 type searchBounds struct {
 	first int64 // rows of the list that the first walk reads
 	names int64 // names that a look-up finds
 	walk  int64 // rows that a later walk reads
-	// dearName is how many rows of a walk are read in the time in which a look-up reads one: it jumps.
+	// dearName is how many rows of a walk are read in the time in which a look-up reads one: it
+	// jumps.
 	dearName int64
 	sampled  int64 // PostgreSQL: from so many users on, a sample of names says which trigrams are rare
 }
@@ -60,8 +61,8 @@ func (s *statement) and(all ...condition) {
 	}
 }
 
-// stmt returns the statement. PostgreSQL plans it with its arguments: a plan for any text and any role
-// would read the whole table for some.
+// stmt returns the statement. PostgreSQL plans it with its arguments: a plan for any text and any
+// role would read the whole table for some.
 func (s *statement) stmt() stmt {
 	b := bind(numbered(s.sql.String()), s.args...)
 	b.planned = true
@@ -93,13 +94,15 @@ func (db *DB) search(q userstore.UserQuery, has searchIndexes) userSearch {
 			`u.id = $ OR u.id = (SELECT s.user_id FROM subjects s WHERE s.subject = $) OR u.email_key = $`,
 			[]any{q.Text, q.Text, address},
 		}
-		// By replace, not LIKE: no character of the text has a meaning, and both engines agree about case.
+		// By replace, not LIKE: no character of the text has a meaning, and both engines agree
+		// about case.
 		s.text = condition{`(` + s.exactly.sql + ` OR ` + namesHold + `)`,
 			append(slices.Clone(s.exactly.args), folded, folded)}
 	}
 	if q.Role != "" {
 		role := strings.TrimPrefix(strings.TrimSuffix(list([]string{q.Role}), `]`), `[`)
-		s.role = condition{`replace(replace(u.roles, $, ''), $, '') <> u.roles`, []any{`[` + role, `,` + role}} // see isAdmin
+		// See isAdmin.
+		s.role = condition{`replace(replace(u.roles, $, ''), $, '') <> u.roles`, []any{`[` + role, `,` + role}}
 	}
 	switch q.State {
 	case userstore.Enabled:
@@ -129,7 +132,8 @@ func (s *userSearch) upTo(created, id string) (c condition) {
 	return c
 }
 
-// listed adds the next rows of the list that a walk goes along: some columns of them, and a LIMIT clause.
+// listed adds the next rows of the list that a walk goes along: some columns of them, and a LIMIT
+// clause.
 func (s *userSearch) listed(b *statement, ofUser, ofRole, limit string, args ...any) {
 	if s.q.Role != "" && s.has.roles {
 		b.add(`SELECT `+ofRole+` FROM search_roles r WHERE r.role = $ AND r.disabled = $`,
@@ -160,20 +164,20 @@ func (s *userSearch) walk(most int64) stmt {
 	return b.stmt()
 }
 
-// place returns the statement that finds the last of the next most rows of the list; no row: the list has
-// fewer.
+// place returns the statement that finds the last of the next most rows of the list; no row: the
+// list has fewer.
 func (s *userSearch) place(most int64) stmt {
 	var b statement
 	s.listed(&b, `u.created_at, u.id`, `r.created_at, r.user_id`, `LIMIT 1 OFFSET $`, most-1)
 	return b.stmt()
 }
 
-// lookUp returns the statement that finds the users whose names hold the text by their trigrams, at most
-// that many. The users who are named exactly are added. Each row ends with the number of names that were
-// found.
+// lookUp returns the statement that finds the users whose names hold the text by their trigrams, at
+// most that many. The users who are named exactly are added. Each row ends with the number of names
+// that were found.
 //
-// PostgreSQL plans hits as if all of them were wanted, which is what makes it use the index, and reads no
-// more of them than found takes.
+// PostgreSQL plans hits as if all of them were wanted, which is what makes it use the index, and
+// reads no more of them than found takes.
 func (db *DB) lookUp(s *userSearch, match condition, most int64) stmt {
 	rest := []condition{s.after(`u.created_at`, `u.id`), s.role, s.state}
 	var b statement
@@ -181,7 +185,8 @@ func (db *DB) lookUp(s *userSearch, match condition, most int64) stmt {
 	b.add(match.sql, match.args...)
 	b.and(rest...)
 	b.add(`), found AS MATERIALIZED (SELECT id, created_at FROM hits LIMIT $`, most)
-	b.add(`), page AS (SELECT id, created_at FROM (SELECT id, created_at FROM found ORDER BY created_at, id LIMIT $) AS f
+	b.add(`), page AS (SELECT id, created_at FROM
+		(SELECT id, created_at FROM found ORDER BY created_at, id LIMIT $) AS f
 		UNION SELECT u.id, u.created_at FROM users u WHERE (`, int64(s.q.Limit))
 	b.add(s.exactly.sql, s.exactly.args...)
 	b.add(`)`)
@@ -217,8 +222,8 @@ func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) ([]userstore
 	return p.page, err
 }
 
-// pageSearch is the search for a page: what it has found of it, and the place in the list behind which it
-// goes on.
+// pageSearch is the search for a page: what it has found of it, and the place in the list behind
+// which it goes on.
 type pageSearch struct {
 	db   named
 	s    userSearch
@@ -269,8 +274,9 @@ func (p *pageSearch) shorter(b searchBounds) int64 {
 	return 2 * rows
 }
 
-// walk goes along the next rows of the list. Where it ends is asked first, and every row up to that place
-// is compared: rows may come and go between the two statements, and none is to be left out or read twice.
+// walk goes along the next rows of the list. Where it ends is asked first, and every row up to that
+// place is compared: rows may come and go between the two statements, and none is to be left out or
+// read twice.
 func (p *pageSearch) walk(ctx context.Context, most int64) error {
 	s := &p.s
 	if most < unbounded {
@@ -308,8 +314,8 @@ func (p *pageSearch) lookUp(ctx context.Context, match condition, most int64) er
 	return err
 }
 
-// usersPage runs a statement that returns users, each followed by so many numbers: none, or the one that it
-// returns.
+// usersPage runs a statement that returns users, each followed by so many numbers: none, or the one
+// that it returns.
 func (db named) usersPage(ctx context.Context, s stmt, numbers int) (page []userstore.User, n int64, err error) {
 	err = db.rows(ctx, s, func() { page = nil }, func(row scanner) error {
 		var r userRow

@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// A search takes several statements. Whoever goes between two of them moves the others along the list,
-// and none of these is left out or found twice.
+// A search takes several statements. Whoever goes between two of them moves the others along the
+// list, and none of these is left out or found twice.
 func TestASearchLeavesNobodyOutWhileOthersGo(t *testing.T) {
 	t.Parallel()
 	eachEmpty(t, func(t *testing.T, address string) {
@@ -64,7 +64,8 @@ func TestASearchLeavesNobodyOutWhileOthersGo(t *testing.T) {
 					}
 				}
 				if !slices.Equal(got, want) {
-					t.Errorf("%+v, one goes before statement %d of %d: found %d of %d users", q, at+1, ran, len(got), len(want))
+					t.Errorf("%+v, one goes before statement %d of %d: found %d of %d users",
+						q, at+1, ran, len(got), len(want))
 				}
 				if at < ran {
 					if err := setup.CreateUser(t.Context(), gone); err != nil {

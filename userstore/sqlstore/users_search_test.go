@@ -66,7 +66,8 @@ func searchedUsers(random *rand.Rand, n int) (users []userstore.User) {
 	return users
 }
 
-// searches returns queries: parts of the names of users, of every length, and texts that are in none.
+// searches returns queries: parts of the names of users, of every length, and texts that are in
+// none.
 func searches(random *rand.Rand, users []userstore.User) (all []userstore.UserQuery) {
 	texts := slices.Concat(searchedParts, []string{"", "an", "nn", "n@", "ann@", "a%n", "a_n", "ann*", `"ann"`,
 		"ann AND bob", "ANN", "Жанна", "STRASSE", "\x00", "a\x00b", "ann\x00", "\xff",
@@ -208,8 +209,8 @@ func withLetters(tb testing.TB, locale string) string {
 	return u.String()
 }
 
-// S-04: whatever is searched for, and whatever serves the search, it finds what a filter of all users
-// finds, in the list's order.
+// S-04: whatever is searched for, and whatever serves the search, it finds what a filter of all
+// users finds, in the list's order.
 func TestASearchFindsWhatAFilterFinds(t *testing.T) {
 	t.Parallel()
 	trigrams := func(t *testing.T, db *sqlstore.DB, want bool) {
@@ -371,8 +372,8 @@ func TestWithoutPgTrgm(t *testing.T) {
 	}
 }
 
-// A server of the version before may have a role with rights on the tables of that version alone. What the
-// triggers write into new tables is written all the same.
+// A server of the version before may have a role with rights on the tables of that version alone.
+// What the triggers write into new tables is written all the same.
 func TestTheTriggersOfSearchesNeedNoRights(t *testing.T) {
 	t.Parallel()
 	owner := sqltest.PostgresURL(t)
