@@ -176,6 +176,7 @@ $(BENCH_OUT):
 bench-baseline: postgres
 	@mkdir -p $(dir $(BASELINE))
 	@$(MAKE) --no-print-directory BENCH_OUT=$(BASELINE) $(BASELINE)
+	@! grep -q FAIL $(BASELINE) || { echo "A benchmark failed: this is no baseline. Mend it, or run this again on a quiet machine." >&2; exit 1; }
 
 bench-all:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...

@@ -80,7 +80,7 @@ func TestRegisterReportsAllFaultsAndStoresNothing(t *testing.T) {
 				t.Errorf("%s: the error repeats the input: %v", name, err)
 			}
 		}
-		if users, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); err != nil || len(users) != 0 {
+		if users, err := userstore.FullPage(t.Context(), w.Store, userstore.UserQuery{Limit: 10}); err != nil || len(users) != 0 {
 			t.Errorf("%d users were stored, %v", len(users), err)
 		}
 		if got := w.Hasher.Stats(); got != before {
@@ -203,7 +203,7 @@ func TestU12ParallelSignups(t *testing.T) {
 				t.Errorf("U-12 the row is %q's, %v", got.ID, err)
 			}
 		}
-		if users, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 100}); err != nil ||
+		if users, err := userstore.FullPage(t.Context(), w.Store, userstore.UserQuery{Limit: 100}); err != nil ||
 			len(users) != 5 {
 			t.Errorf("U-12 %d rows, %v", len(users), err)
 		}
@@ -320,7 +320,7 @@ func TestOverloadedAccountsChangeNothing(t *testing.T) {
 		if got := w.Hasher.Stats(); got.Started != started || got.Refused != 4 {
 			t.Errorf("%+v", got)
 		}
-		if users, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); err != nil ||
+		if users, err := userstore.FullPage(t.Context(), w.Store, userstore.UserQuery{Limit: 10}); err != nil ||
 			len(users) != 1 || users[0].PasswordHash != u.PasswordHash {
 			t.Errorf("%d users, %v", len(users), err)
 		}

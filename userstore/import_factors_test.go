@@ -262,7 +262,7 @@ func TestAnImportWithoutTheKeyStoresNothing(t *testing.T) {
 				t.Errorf("dry %v: %v", dry, err)
 			}
 		}
-		if all, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); err != nil || len(all) > 0 {
+		if all, err := userstore.FullPage(t.Context(), w.Store, userstore.UserQuery{Limit: 10}); err != nil || len(all) > 0 {
 			t.Errorf("%d accounts, %v", len(all), err)
 		}
 		done, err := (&userstore.Importer{Accounts: w.Accounts}).Import(t.Context(), batch,
@@ -298,7 +298,7 @@ func TestAnImportRefusesFactorsThatCannotBeChecked(t *testing.T) {
 		if done[3].Err != nil || !w.read(t, done[3].User.ID).SecondFactor {
 			t.Errorf("the good one: %+v", done[3])
 		}
-		if all, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); err != nil || len(all) != 1 {
+		if all, err := userstore.FullPage(t.Context(), w.Store, userstore.UserQuery{Limit: 10}); err != nil || len(all) != 1 {
 			t.Errorf("%d accounts, %v", len(all), err)
 		}
 	})

@@ -66,7 +66,7 @@ func TestImport(t *testing.T) {
 		if got := outcome(run(true)); !slices.Equal(got, want) {
 			t.Errorf("dry run:\n got %q\nwant %q", got, want)
 		}
-		if all, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); err != nil || len(all) != 1 {
+		if all, err := userstore.FullPage(t.Context(), w.Store, userstore.UserQuery{Limit: 10}); err != nil || len(all) != 1 {
 			t.Fatalf("a dry run left %d accounts, %v", len(all), err)
 		}
 		done := run(false)
@@ -102,7 +102,7 @@ func TestImport(t *testing.T) {
 				t.Errorf("again, dry %v:\n got %q\nwant %q", dry, got, want)
 			}
 		}
-		if all, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); err != nil || len(all) != 3 {
+		if all, err := userstore.FullPage(t.Context(), w.Store, userstore.UserQuery{Limit: 10}); err != nil || len(all) != 3 {
 			t.Errorf("%d accounts, %v", len(all), err)
 		}
 	})

@@ -34,21 +34,18 @@ const recoveryPage = 500
 // begun again: what was ended stays ended.
 func (a *Accounts) Recover(ctx context.Context, r Recovery) (done Recovered, err error) {
 	q := UserQuery{Limit: recoveryPage}
-	for {
+	for more := true; more; more = q.After != nil {
 		page, err := a.Store.ListUsers(ctx, q)
 		if err != nil {
 			return done, err
 		}
-		for n := range page {
-			if err := a.recoverUser(ctx, page[n], &done); err != nil {
+		for n := range page.Users {
+			if err := a.recoverUser(ctx, page.Users[n], &done); err != nil {
 				return done, err
 			}
 			r.Report(done.Accounts)
 		}
-		if len(page) < q.Limit {
-			break
-		}
-		q.After = &page[len(page)-1]
+		q.After = page.Next
 	}
 	e := audit.New(ctx, a.Now(), audit.StoreRecovered, audit.Target{})
 	e.Reason = r.Reason

@@ -75,8 +75,10 @@ type Users interface {
 	// DeleteUser deletes the account and everything kept in the user's name, except the audit log.
 	// ErrNotFound, ErrLastAdmin.
 	DeleteUser(ctx context.Context, id string, events ...audit.Event) error
-	// ListUsers returns a page of the users that match q, by (created_at, id), oldest first.
-	ListUsers(ctx context.Context, q UserQuery) ([]User, error)
+	// ListUsers returns a page of the users that match q, by (created_at, id), oldest first. A search
+	// that no index serves gives up after a while: it returns whom it has found until then, perhaps
+	// nobody, and where to go on.
+	ListUsers(ctx context.Context, q UserQuery) (UserPage, error)
 }
 
 // UserQuery selects a page of users. A condition with its zero value does not apply.
@@ -86,6 +88,27 @@ type UserQuery struct {
 	Text  string // part of the canonical email address or username, or the whole id or pairwise subject
 	Role  string // a role that the user has
 	State State
+}
+
+// UserPage is a page of users, and the place in the list behind which the next one begins.
+type UserPage struct {
+	Users []User
+	Next  *User // only CreatedAt and ID are read; nil: there are no more
+}
+
+// FullPage asks for pages until it has q.Limit users, or there are no more.
+func FullPage(ctx context.Context, store Users, q UserQuery) (users []User, err error) {
+	for {
+		page, err := store.ListUsers(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		users = append(users, page.Users...)
+		q.After = page.Next
+		if q.Limit -= len(page.Users); q.After == nil || q.Limit == 0 {
+			return users, nil
+		}
+	}
 }
 
 // State is a condition on whether the account is enabled.

@@ -1,14 +1,18 @@
 package admin_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
 func TestPagesOfUsersAreStable(t *testing.T) {
@@ -48,6 +52,42 @@ func TestPagesOfUsersAreStable(t *testing.T) {
 			}
 		}
 	}, func(o *apitest.Options) { o.Replicas = 2 })
+}
+
+// halting is a store whose searches give up after each user that they have read.
+type halting struct{ apitest.Store }
+
+func (h halting) ListUsers(ctx context.Context, q userstore.UserQuery) (userstore.UserPage, error) {
+	searched := q.Text
+	q.Text, q.Limit = "", 1
+	page, err := h.Store.ListUsers(ctx, q)
+	page.Users = slices.DeleteFunc(slices.Clone(page.Users), func(u userstore.User) bool {
+		return !strings.Contains(u.Email, searched)
+	})
+	return page, err
+}
+
+// A page of a search that gives up may be short, or empty, and says where to go on all the same.
+func TestASearchThatGivesUpGoesOn(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		_, admin := s.Admin("root")
+		for _, name := range []string{"alice", "bob", "carol", "bobby"} {
+			s.SignUp(name)
+			s.Advance(time.Second)
+		}
+		var pages []string
+		for cursor := "?search=bob"; cursor != ""; {
+			var p userPage
+			s.Do(apitest.Request{Path: "/v1/admin/users" + cursor, Token: admin.Access}).Want(200, "").JSON(&p)
+			pages, cursor = append(pages, p.emails()), ""
+			if p.Next != "" {
+				cursor = "?search=bob&cursor=" + url.QueryEscape(p.Next)
+			}
+		}
+		if got, want := strings.Join(pages, "|"), "||bob||bobby|"; got != want {
+			t.Errorf("pages %q, want %q", got, want)
+		}
+	}, func(o *apitest.Options) { o.Store = func(db *sqlstore.DB) apitest.Store { return halting{db} } })
 }
 
 func TestCursorsAreMadeHereOnly(t *testing.T) {

@@ -72,18 +72,20 @@ func (h *Handlers) ListUsers(w http.ResponseWriter, r Request) error {
 		Users      []adminUserDoc `json:"users"`
 		NextCursor string         `json:"next_cursor,omitempty"` // absent: this is the last page
 	}{}
-	var users []userstore.User
+	var found userstore.UserPage
 	if storable(ask.Text, ask.Role) {
 		var err error
-		if users, err = h.Users.ListUsers(r.Context(), ask); err != nil {
+		if found, err = h.Users.ListUsers(r.Context(), ask); err != nil {
 			return err
 		}
 	}
+	users, next := found.Users, found.Next
 	if len(users) > size {
-		users = users[:size]
-		last := users[size-1]
+		users, next = users[:size], &users[size-1]
+	}
+	if next != nil {
 		var err error
-		if out.NextCursor, err = h.sealCursor("users", q.conditions(), position{last.CreatedAt, last.ID}); err != nil {
+		if out.NextCursor, err = h.sealCursor("users", q.conditions(), position{next.CreatedAt, next.ID}); err != nil {
 			return err
 		}
 	}

@@ -377,23 +377,20 @@ func (s *Server) Snapshot() string {
 	s.T.Helper()
 	ctx := context.Background()
 	var out []any
-	var after *userstore.User
-	for {
-		users, err := s.DB.ListUsers(ctx, userstore.UserQuery{After: after, Limit: 100})
+	q := userstore.UserQuery{Limit: 100}
+	for more := true; more; more = q.After != nil {
+		page, err := s.DB.ListUsers(ctx, q)
 		if err != nil {
 			s.T.Fatalf("snapshot: %v", err)
 		}
-		if len(users) == 0 {
-			break
-		}
-		for _, u := range users {
+		q.After = page.Next
+		for _, u := range page.Users {
 			grants, err := s.DB.ListGrants(ctx, u.ID, s.Clock.Now(), time.Time{})
 			if err != nil {
 				s.T.Fatalf("snapshot: %v", err)
 			}
 			out = append(out, u, grants)
 		}
-		after = &users[len(users)-1]
 	}
 	text, err := json.MarshalIndent(out, "", " ")
 	if err != nil {

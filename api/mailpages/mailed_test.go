@@ -182,7 +182,7 @@ func TestVerifyAtThePages(t *testing.T) {
 // verified reports whether an account has the address and has proved it.
 func verified(s *apitest.Server, email string) bool {
 	s.T.Helper()
-	for _, u := range must(s.DB.ListUsers(s.T.Context(), userstore.UserQuery{Limit: 100})) {
+	for _, u := range must(userstore.FullPage(s.T.Context(), s.DB, userstore.UserQuery{Limit: 100})) {
 		if u.Email == email {
 			return u.EmailVerified
 		}

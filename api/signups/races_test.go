@@ -59,7 +59,7 @@ func TestU12PendingSignUpsAtOnce(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		users, err := s.DB.ListUsers(t.Context(), userstore.UserQuery{Limit: 10})
+		users, err := userstore.FullPage(t.Context(), s.DB, userstore.UserQuery{Limit: 10})
 		if err != nil || len(users) != 1 || won.Load() > 1 || won.Load() == 0 && unsure.Load() == 0 {
 			t.Errorf("U-12 P-02 %d accounts, %d proofs won, %v", len(users), won.Load(), err)
 		}

@@ -128,7 +128,7 @@ func exportUsers(
 	w := userfile.NewWriter(out, userfile.Format(format))
 	w.ForTerminal = onTerminal
 	err = pages(0, func(after *userstore.User, size int) ([]userstore.User, error) {
-		return db.ListUsers(ctx, userstore.UserQuery{After: after, Limit: size})
+		return userstore.FullPage(ctx, db, userstore.UserQuery{After: after, Limit: size})
 	}, func(users []userstore.User) error {
 		for i := range users {
 			if err := w.Write(users[i]); err != nil {

@@ -44,7 +44,7 @@ An account in the state "invited" has no password yet, and an open invitation to
 			users := func(yield func([]userstore.User) error) error {
 				return pages(limit, func(after *userstore.User, size int) (page []userstore.User, err error) {
 					q.After, q.Limit = after, size
-					if page, err = db.ListUsers(ctx, q); err == nil {
+					if page, err = userstore.FullPage(ctx, db, q); err == nil {
 						invited, err = invitationsOf(ctx, accounts, page...)
 					}
 					return page, err

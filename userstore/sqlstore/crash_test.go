@@ -98,7 +98,7 @@ func TestF30KilledSQLiteServer(t *testing.T) {
 func checkAuditLog(t *testing.T, db *sqlstore.DB) {
 	t.Helper()
 	want := map[string]int{}
-	users, err := db.ListUsers(t.Context(), userstore.UserQuery{Limit: 1e6})
+	users, err := userstore.FullPage(t.Context(), db, userstore.UserQuery{Limit: 1e6})
 	if err != nil {
 		t.Fatal(err)
 	}

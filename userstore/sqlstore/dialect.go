@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"encoding/binary"
+	"time"
 
 	"github.com/signet-id/signet/userstore"
 )
@@ -83,7 +84,10 @@ var postgresDialect = dialect{
 	lock:     `SELECT pg_advisory_xact_lock($1)`,
 
 	search: postgresSearch, byTrigrams: byTrigramsPostgres, hasTrigrams: hasTrigramsPostgres,
-	hits: `MATERIALIZED`, bounds: searchBounds{first: 1000, names: 20_000, walk: 50_000, dearName: 2, sampled: 100_000},
+	hits: `MATERIALIZED`,
+	bounds: searchBounds{
+		first: 1000, names: 20_000, walk: 50_000, patience: time.Second, dearName: 2, sampled: 100_000,
+	},
 }
 
 var sqliteDialect = dialect{
@@ -95,6 +99,7 @@ var sqliteDialect = dialect{
 	hasTable: `SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = $1`,
 
 	search: sqliteSearch, byTrigrams: byTrigramsSQLite, hasTrigrams: hasTrigramsSQLite,
-	hits: `NOT MATERIALIZED`, bounds: searchBounds{first: 1000, names: 20_000, walk: 50_000, dearName: 4},
+	hits:   `NOT MATERIALIZED`,
+	bounds: searchBounds{first: 1000, names: 20_000, walk: 50_000, patience: time.Second, dearName: 4},
 	notYet: `search_todo t CROSS JOIN users u WHERE u.id = t.user_id AND (` + namesHold + `)`,
 }

@@ -1,6 +1,9 @@
 package sqlstore
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Bounds gives a store's searches other bounds: rows of the first walk, names of the first look-up,
 // rows of a later walk. PostgreSQL samples names however few users there are.
@@ -8,6 +11,9 @@ func Bounds(db *DB, first, names, walk int64) {
 	db.dialect.bounds.first, db.dialect.bounds.names, db.dialect.bounds.walk = first, names, walk
 	db.dialect.bounds.sampled = 0
 }
+
+// Patience gives a store's searches another patience.
+func Patience(db *DB, d time.Duration) { db.dialect.bounds.patience = d }
 
 // SearchesRoles reports whether roles are found by their index.
 func SearchesRoles(ctx context.Context, db *DB) (bool, error) {

@@ -344,12 +344,12 @@ func TestFilledRowsAreLikeStoredOnes(t *testing.T) {
 				t.Errorf("the user of grant %d: %v, %v", n, got, err)
 			}
 		}
-		disabled, err := db.ListUsers(t.Context(), userstore.UserQuery{Limit: 10, State: userstore.Disabled})
+		disabled, err := userstore.FullPage(t.Context(), db, userstore.UserQuery{Limit: 10, State: userstore.Disabled})
 		if err != nil || len(disabled) != 1 || disabled[0].ID != f.user(1001).ID {
 			t.Errorf("disabled are %d users: %v", len(disabled), err)
 		}
 		for _, index := range []string{f.user(7).ID, f.user(7).EmailKey} {
-			found, err := db.ListUsers(t.Context(), userstore.UserQuery{Limit: 10, Text: index})
+			found, err := userstore.FullPage(t.Context(), db, userstore.UserQuery{Limit: 10, Text: index})
 			if err != nil || len(found) != 1 || found[0].EmailKey != f.user(7).EmailKey {
 				t.Errorf("%s finds %d users: %v", index, len(found), err)
 			}

@@ -136,8 +136,8 @@ func (f filling) rates(b *testing.B, url string, part int) (cells []string) {
 			asked := time.Now()
 			page, err := db.ListUsers(context.Background(), q)
 			took = append(took, time.Since(asked))
-			if err != nil || q.Text != "" && len(page) == 0 {
-				b.Fatalf("%+v: %d users, %v", q, len(page), err)
+			if err != nil || q.Text != "" && len(page.Users) == 0 {
+				b.Fatalf("%+v: %d users, %v", q, len(page.Users), err)
 			}
 		}
 		slices.Sort(took)

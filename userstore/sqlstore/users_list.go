@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/signet-id/signet/userstore"
 )
@@ -22,10 +23,15 @@ import (
 // found says which way is the shorter one from there. Names need not be spread evenly over the list,
 // so each step has a bound, and the other way comes next, with a larger one: until a look-up has
 // found all who match, or a walk has filled the page or come to the end of the list.
+//
+// A text that no trigrams serve is found by walking alone, step by step. So many rows may have to be
+// read that no caller would wait for them: when the patience is over, the page ends where the walk
+// is, however few users it has, and the caller goes on from there.
 type searchBounds struct {
-	first int64 // rows of the list that the first walk reads
-	names int64 // names that a look-up finds
-	walk  int64 // rows that a later walk reads
+	first    int64         // rows of the list that the first walk reads
+	names    int64         // names that a look-up finds
+	walk     int64         // rows that a later walk reads
+	patience time.Duration // of a caller: after it, only the first step is still begun
 	// dearName is how many rows of a walk are read in the time in which a look-up reads one: it
 	// jumps.
 	dearName int64
@@ -200,45 +206,66 @@ func (db *DB) lookUp(s *userSearch, match condition, most int64) stmt {
 	return b.stmt()
 }
 
-func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) ([]userstore.User, error) {
+func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) (userstore.UserPage, error) {
 	if q.Limit < 1 {
-		return nil, fmt.Errorf("%w: a page of %d users", userstore.ErrInvalid, q.Limit)
+		return userstore.UserPage{}, fmt.Errorf("%w: a page of %d users", userstore.ErrInvalid, q.Limit)
 	}
 	if texts(q.Text, q.Role) != nil { // no user has it
-		return nil, nil
+		return userstore.UserPage{}, nil
 	}
-	as := db.as("ListUsers")
+	patience, cancel := context.WithTimeout(ctx, db.dialect.bounds.patience)
+	defer cancel()
+	p := pageSearch{db: db.as("ListUsers"), wanted: q.Limit, late: func() bool { return patience.Err() != nil }}
 	if q.Text == "" && q.Role == "" {
-		s := db.search(q, searchIndexes{})
-		page, _, err := as.usersPage(ctx, s.walk(int64(q.Limit)), 0)
-		return page, err
+		p.s, p.done = db.search(q, searchIndexes{}), true
+		found, _, err := p.db.usersPage(ctx, p.s.walk(int64(q.Limit)), 0)
+		p.page = found
+		return p.answer(), err
 	}
-	has, err := as.searchIndexes(ctx)
+	has, err := p.db.searchIndexes(ctx)
 	if err != nil {
-		return nil, err
+		return userstore.UserPage{}, err
 	}
-	p := pageSearch{db: as, s: db.search(q, has)}
+	p.s = db.search(q, has)
 	err = p.find(ctx)
-	return p.page, err
+	return p.answer(), err
 }
 
 // pageSearch is the search for a page: what it has found of it, and the place in the list behind
 // which it goes on.
 type pageSearch struct {
-	db   named
-	s    userSearch
-	page []userstore.User
-	done bool
+	db     named
+	s      userSearch
+	wanted int // users of a full page
+	page   []userstore.User
+	done   bool        // the page is full, or there are no more
+	late   func() bool // the patience is over
 }
 
-// find looks for the page: see searchBounds.
+func (p *pageSearch) answer() userstore.UserPage {
+	answer := userstore.UserPage{Users: p.page}
+	switch {
+	case len(p.page) == p.wanted:
+		answer.Next = &p.page[p.wanted-1]
+	case !p.done:
+		answer.Next = p.s.q.After
+	}
+	return answer
+}
+
+// find looks for the page: see searchBounds. It walks at least a step, so that callers who go on
+// come to the end.
 func (p *pageSearch) find(ctx context.Context) error {
 	b, s := p.db.dialect.bounds, &p.s
 	if err := p.walk(ctx, b.first); err != nil || p.done {
 		return err
 	}
 	if s.q.Text == "" || !s.has.trigrams || !p.db.dialect.hasTrigrams(s.folded, s.has) {
-		return p.walk(ctx, unbounded)
+		for {
+			if err := p.walk(ctx, b.walk); err != nil || p.done || p.late() {
+				return err
+			}
+		}
 	}
 	if rows := p.shorter(b); rows > 0 {
 		if err := p.walk(ctx, rows); err != nil || p.done {
@@ -254,7 +281,7 @@ func (p *pageSearch) find(ctx context.Context) error {
 		if err := p.lookUp(ctx, f.match, names); err != nil || p.done {
 			return err
 		}
-		if err := p.walk(ctx, rows); err != nil || p.done {
+		if err := p.walk(ctx, rows); err != nil || p.done || p.late() {
 			return err
 		}
 	}

@@ -58,7 +58,7 @@ func TestASearchLeavesNobodyOutWhileOthersGo(t *testing.T) {
 						want = append(want, u.ID)
 					}
 				}
-				for _, u := range found {
+				for _, u := range found.Users {
 					if u.ID != gone.ID {
 						got = append(got, u.ID)
 					}

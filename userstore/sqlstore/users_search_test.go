@@ -133,18 +133,15 @@ func sameAsFilter(t *testing.T, db *sqlstore.DB, users []userstore.User, queries
 			q.Limit = 50
 		}
 		var got []string
-		for {
+		for more := true; more; more = q.After != nil {
 			page, err := db.ListUsers(t.Context(), q)
 			if err != nil {
 				t.Fatalf("%+.60v: %v", q, err)
 			}
-			for _, u := range page {
+			for _, u := range page.Users {
 				got = append(got, u.ID)
 			}
-			if len(page) < q.Limit {
-				break
-			}
-			q.After = &page[len(page)-1]
+			q.After = page.Next
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("text %.60q, role %.20q, state %v, by %d:\nfound %q,\nwant  %q",
@@ -278,6 +275,8 @@ func TestASearchFindsWhatAFilterFinds(t *testing.T) {
 				sqlstore.Bounds(db, bounds[0], bounds[1], bounds[2])
 				sameAsFilter(t, db, users, share(n))
 			}
+			sqlstore.Patience(db, 0)
+			sameAsFilter(t, db, users, share(2))
 			left := changeSome(t, db, users)
 			queries = searches(random, left)
 			sameAsFilter(t, db, left, share(0))
@@ -286,6 +285,52 @@ func TestASearchFindsWhatAFilterFinds(t *testing.T) {
 			sameAsFilter(t, db, left, share(1))
 		})
 	}
+}
+
+// A search that no index serves gives up when the patience is over, and says where to go on.
+func TestASearchGivesUpInTime(t *testing.T) {
+	t.Parallel()
+	eachEmpty(t, func(t *testing.T, url string) {
+		db := open(t, url, sqlstore.Options{})
+		if err := db.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var last userstore.User
+		for i := range 50 {
+			last = newUser()
+			last.CreatedAt = now.Add(time.Duration(i) * time.Second)
+			if i == 49 {
+				last.EmailKey = "ゆき@x.test"
+			}
+			if err := db.CreateUser(t.Context(), last); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sqlstore.Bounds(db, 5, 1000, 10)
+		q := userstore.UserQuery{Text: "ゆき", Limit: 10}
+		for patience, want := range map[time.Duration]int{0: 4, time.Hour: 1} { // 15 of 50 at a time, or all of them
+			sqlstore.Patience(db, patience)
+			pages, found, next := 0, []string(nil), q
+			for more := true; more; more = next.After != nil {
+				page, err := db.ListUsers(t.Context(), next)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, u := range page.Users {
+					found = append(found, u.ID)
+				}
+				pages++
+				next.After = page.Next
+			}
+			if pages != want || !slices.Equal(found, []string{last.ID}) {
+				t.Errorf("patience of %s: %d pages with %q", patience, pages, found)
+			}
+			all, err := userstore.FullPage(t.Context(), db, q)
+			if err != nil || len(all) != 1 {
+				t.Errorf("patience of %s, a full page: %d users, %v", patience, len(all), err)
+			}
+		}
+	})
 }
 
 // F-34: users of before the index are indexed behind the migration, in small steps; one that was

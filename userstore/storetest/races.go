@@ -44,7 +44,7 @@ func raceSignup(t *testing.T, f *fixture) {
 	}
 	all, err := f.ListUsers(t.Context(), userstore.UserQuery{Limit: 100})
 	must(t, err)
-	equal(t, "users", len(all), 10)
+	equal(t, "users", len(all.Users), 10)
 }
 
 func raceAdvance(t *testing.T, f *fixture) {

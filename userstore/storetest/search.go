@@ -63,16 +63,13 @@ func userSearch(t *testing.T, f *fixture) {
 			q := test.q
 			q.Limit = limit
 			var got []string
-			for {
+			for more := true; more; more = q.After != nil {
 				page, err := f.ListUsers(t.Context(), q)
 				must(t, err)
-				for _, u := range page {
+				for _, u := range page.Users {
 					got = append(got, u.ID[len("ID-of-"):])
 				}
-				if len(page) < limit {
-					break
-				}
-				q.After = &page[len(page)-1]
+				q.After = page.Next
 			}
 			equal(t, fmt.Sprintf("%s, by %d", test.name, limit), strings.Join(got, " "), test.want)
 		}
@@ -85,7 +82,7 @@ func userSearch(t *testing.T, f *fixture) {
 			q.Limit = 10
 			got, err := f.ListUsers(t.Context(), q)
 			must(t, err)
-			equal(t, fmt.Sprintf("found by %.30q", s), len(got), 0)
+			equal(t, fmt.Sprintf("found by %.30q", s), len(got.Users), 0)
 		}
 	}
 }

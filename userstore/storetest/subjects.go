@@ -41,7 +41,7 @@ func subjectsRoundTrip(t *testing.T, f *fixture) {
 	found := func(text string) (ids []string) {
 		page, err := f.ListUsers(ctx, userstore.UserQuery{Text: text, Limit: 10})
 		must(t, err)
-		for _, u := range page {
+		for _, u := range page.Users {
 			ids = append(ids, u.ID)
 		}
 		return ids

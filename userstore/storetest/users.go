@@ -158,20 +158,17 @@ func userPages(t *testing.T, f *fixture) {
 	slices.Sort(want)
 	for _, limit := range []int{1, 2, 5, 22, 23, 24, 1000} {
 		var got []string
-		var after *userstore.User
-		for {
-			page, err := f.ListUsers(t.Context(), userstore.UserQuery{After: after, Limit: limit})
+		q := userstore.UserQuery{Limit: limit}
+		for more := true; more; more = q.After != nil {
+			page, err := f.ListUsers(t.Context(), q)
 			must(t, err)
-			if len(page) > limit {
-				t.Fatalf("a page of %d for %d", len(page), limit)
+			if len(page.Users) > limit || len(page.Users) < limit && page.Next != nil {
+				t.Fatalf("a page of %d for %d, and %v behind it", len(page.Users), limit, page.Next)
 			}
-			for _, u := range page {
+			for _, u := range page.Users {
 				got = append(got, fmt.Sprintf("%d %s", u.CreatedAt.Sub(stored(f.now)).Microseconds(), u.ID))
 			}
-			if len(page) < limit {
-				break
-			}
-			after = &page[len(page)-1]
+			q.After = page.Next
 		}
 		equal(t, fmt.Sprintf("pages of %d", limit), got, want)
 	}
