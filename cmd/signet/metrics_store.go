@@ -41,11 +41,12 @@ var (
 	poolConns = prometheus.NewDesc("signet_store_connections", "Connections to the store by state.", []string{"state"}, nil)
 	poolMax   = prometheus.NewDesc("signet_store_connections_max", "Connections that the pool may open.", nil, nil)
 	poolWaits = prometheus.NewDesc("signet_store_waits_total", "Calls that had to wait for a connection.", nil, nil)
+	storeLog  = prometheus.NewDesc("signet_store_log_bytes", "Size of the log of an embedded database, which grows while it cannot be written back.", nil, nil)
 	poolTime  = prometheus.NewDesc("signet_store_wait_seconds_total", "Time that calls waited for a connection.", nil, nil)
 )
 
 func (p *poolCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{poolConns, poolMax, poolWaits, poolTime} {
+	for _, d := range []*prometheus.Desc{poolConns, poolMax, poolWaits, poolTime, storeLog} {
 		ch <- d
 	}
 }
@@ -57,4 +58,7 @@ func (p *poolCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(poolMax, prometheus.GaugeValue, float64(s.Max))
 	ch <- prometheus.MustNewConstMetric(poolWaits, prometheus.CounterValue, float64(s.Waits))
 	ch <- prometheus.MustNewConstMetric(poolTime, prometheus.CounterValue, s.Waited.Seconds())
+	if p.db.Engine() == "sqlite" {
+		ch <- prometheus.MustNewConstMetric(storeLog, prometheus.GaugeValue, float64(s.Log))
+	}
 }

@@ -54,6 +54,9 @@ func TestTheLogIsWrittenBack(t *testing.T) {
 		if now := size(t, path); now != before {
 			t.Errorf("the file grew from %d to %d bytes while nothing wrote the log back", before, now)
 		}
+		if log := db.Stats().Log; log < 300*40_000 {
+			t.Errorf("the log of 12 MB has %d bytes", log)
+		}
 	})
 	t.Run("beside the requests", func(t *testing.T) {
 		db, path := scratch(t)

@@ -1,12 +1,18 @@
 package sqlstore
 
-import "time"
+import (
+	"os"
+	"time"
+)
 
 // Stats describes the pool of connections, now and since it was opened.
 type Stats struct {
 	InUse, Idle, Max int           // now; SQLite's one writer and its readers together
 	Waits            int64         // calls that waited for a connection
 	Waited           time.Duration // the sum of their waits
+	// Log is the size of the file of SQLite's log, in bytes; 0 on PostgreSQL. The file keeps the
+	// size that it had, and is cut to 64 MiB at most when the log begins anew.
+	Log int64
 }
 
 // Stats returns the numbers for metrics.
@@ -20,7 +26,12 @@ func (db *DB) Stats() Stats {
 		}
 	case *sqliteEngine:
 		r, w := e.reader.Stats(), e.writer.Stats()
+		var log int64
+		if file, err := os.Stat(e.path + "-wal"); err == nil {
+			log = file.Size()
+		}
 		return Stats{
+			Log: log,
 			InUse: r.InUse + w.InUse, Idle: r.Idle + w.Idle, Max: readers + 1,
 			Waits: r.WaitCount + w.WaitCount, Waited: r.WaitDuration + w.WaitDuration,
 		}
