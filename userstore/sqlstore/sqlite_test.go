@@ -227,6 +227,9 @@ func TestF29ASecondServerOnOneFileIsRefused(t *testing.T) {
 		t.Errorf("by a link: %v", err)
 	}
 	create(t, second) // a command works beside the server
+	if size := open(t, link, sqlstore.Options{}).Stats().Log; size == 0 {
+		t.Error("by a link, the log is not found")
+	}
 	first.Close()
 	if err := second.Lock(); err != nil {
 		t.Errorf("after the first is closed: %v", err)

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -26,15 +27,24 @@ func (db *DB) Stats() Stats {
 		}
 	case *sqliteEngine:
 		r, w := e.reader.Stats(), e.writer.Stats()
-		var log int64
-		if file, err := os.Stat(e.path + "-wal"); err == nil {
-			log = file.Size()
-		}
 		return Stats{
-			Log: log,
+			Log:   e.logSize(),
 			InUse: r.InUse + w.InUse, Idle: r.Idle + w.Idle, Max: readers + 1,
 			Waits: r.WaitCount + w.WaitCount, Waited: r.WaitDuration + w.WaitDuration,
 		}
 	}
 	return Stats{}
+}
+
+// logSize returns the size of the log's file, which is beside the file that a link leads to.
+func (e *sqliteEngine) logSize() int64 {
+	path, err := filepath.EvalSymlinks(e.path)
+	if err != nil {
+		return 0
+	}
+	log, err := os.Stat(path + "-wal")
+	if err != nil { // nothing was written yet
+		return 0
+	}
+	return log.Size()
 }

@@ -24,14 +24,14 @@ import (
 // so each step has a bound, and the other way comes next, with a larger one: until a look-up has
 // found all who match, or a walk has filled the page or come to the end of the list.
 //
-// A text that no trigrams serve is found by walking alone, step by step. So many rows may have to be
-// read that no caller would wait for them: when the patience is over, the page ends where the walk
+// A text that no trigrams serve is found by walking alone, step by step, and so are those who may log
+// in. So many rows may have to be read that no caller would wait for them: when the patience is over, the page ends where the walk
 // is, however few users it has, and the caller goes on from there.
 type searchBounds struct {
 	first    int64         // rows of the list that the first walk reads
 	names    int64         // names that a look-up finds
 	walk     int64         // rows that a later walk reads
-	patience time.Duration // of a caller: after it, only the first step is still begun
+	patience time.Duration // of a caller: after it, no further step is begun
 	// dearName is how many rows of a walk are read in the time in which a look-up reads one: it
 	// jumps.
 	dearName int64
@@ -138,8 +138,14 @@ func (s *userSearch) upTo(created, id string) (c condition) {
 	return c
 }
 
+// listHolds reports whether the whole list that a walk goes along matches.
+func (s *userSearch) listHolds() bool {
+	return s.q.Text == "" && s.q.Role == "" && s.q.State != userstore.Enabled
+}
+
 // listed adds the next rows of the list that a walk goes along: some columns of them, and a LIMIT
-// clause.
+// clause. That of the disabled has an index. No index finds those who may log in where most may not,
+// so they are compared on the way, like a text.
 func (s *userSearch) listed(b *statement, ofUser, ofRole, limit string, args ...any) {
 	if s.q.Role != "" && s.has.roles {
 		b.add(`SELECT `+ofRole+` FROM search_roles r WHERE r.role = $ AND r.disabled = $`,
@@ -149,7 +155,10 @@ func (s *userSearch) listed(b *statement, ofUser, ofRole, limit string, args ...
 		return
 	}
 	b.add(`SELECT ` + ofUser + ` FROM users u WHERE TRUE`)
-	b.and(s.after(`u.created_at`, `u.id`), s.upTo(`u.created_at`, `u.id`), s.state)
+	b.and(s.after(`u.created_at`, `u.id`), s.upTo(`u.created_at`, `u.id`))
+	if s.q.State == userstore.Disabled {
+		b.and(s.state)
+	}
 	b.add(` ORDER BY u.created_at, u.id `+limit, args...)
 }
 
@@ -164,7 +173,7 @@ func (s *userSearch) walk(most int64) stmt {
 		b.add(` ORDER BY listed.listed_at, listed.user_id LIMIT $`, int64(s.q.Limit))
 	} else {
 		b.add(`) u WHERE TRUE`)
-		b.and(s.text, s.role)
+		b.and(s.text, s.role, s.state)
 		b.add(` ORDER BY u.created_at, u.id LIMIT $`, int64(s.q.Limit))
 	}
 	return b.stmt()
@@ -216,18 +225,20 @@ func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) (userstore.U
 	patience, cancel := context.WithTimeout(ctx, db.dialect.bounds.patience)
 	defer cancel()
 	p := pageSearch{db: db.as("ListUsers"), wanted: q.Limit, late: func() bool { return patience.Err() != nil }}
-	if q.Text == "" && q.Role == "" {
-		p.s, p.done = db.search(q, searchIndexes{}), true
-		found, _, err := p.db.usersPage(ctx, p.s.walk(int64(q.Limit)), 0)
-		p.page = found
-		return p.answer(), err
-	}
-	has, err := p.db.searchIndexes(ctx)
-	if err != nil {
-		return userstore.UserPage{}, err
+	var has searchIndexes
+	var err error
+	if q.Text != "" || q.Role != "" {
+		if has, err = p.db.searchIndexes(ctx); err != nil {
+			return userstore.UserPage{}, err
+		}
 	}
 	p.s = db.search(q, has)
-	err = p.find(ctx)
+	if p.s.listHolds() {
+		p.page, _, err = p.db.usersPage(ctx, p.s.walk(int64(q.Limit)), 0)
+		p.done = true
+	} else {
+		err = p.find(ctx)
+	}
 	return p.answer(), err
 }
 
@@ -281,7 +292,7 @@ func (p *pageSearch) find(ctx context.Context) error {
 		if err := p.lookUp(ctx, f.match, names); err != nil || p.done {
 			return err
 		}
-		if err := p.walk(ctx, rows); err != nil || p.done || p.late() {
+		if err := p.walk(ctx, rows); err != nil || p.done {
 			return err
 		}
 	}

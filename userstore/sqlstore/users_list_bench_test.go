@@ -113,7 +113,7 @@ func userLists(b *testing.B, url string, users int) {
 		for i, l := range lists {
 			l.q.Limit = 51
 			table[i].took = append(table[i].took, median(calls, func() {
-				if _, err := db.ListUsers(ctx, l.q); err != nil { // after five seconds, say
+				if _, err := userstore.FullPage(ctx, db, l.q); err != nil { // after five seconds, say
 					b.Logf("%s: %v", l.name, err)
 				}
 			}))

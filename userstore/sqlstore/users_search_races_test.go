@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
@@ -40,6 +41,7 @@ func TestASearchLeavesNobodyOutWhileOthersGo(t *testing.T) {
 				ran := 0
 				db := open(t, address, sqlstore.Options{})
 				sqlstore.Bounds(db, 5, 1000, 5)
+				sqlstore.Patience(db, time.Hour)
 				sqlstore.Interrupt(db, sqlstore.Interruption{Before: func(string) error {
 					if ran++; ran == at+1 {
 						return setup.DeleteUser(t.Context(), gone.ID)
