@@ -4,13 +4,13 @@ package sqlstore_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -122,9 +122,16 @@ func checkAuditLog(t *testing.T, db *sqlstore.DB) {
 
 func writeUntilKilled(t *testing.T) {
 	db := open(t, os.Getenv("SIGNET_CHILD_PATH"), sqlstore.Options{})
-	out := make(chan string)
+	// One write for each line, so that no half line is sent, and before the next act, so that one
+	// act at most has happened that the parent was not told of.
+	say := func(format string, args ...any) {
+		if _, err := os.Stdout.WriteString(fmt.Sprintf(format, args...) + "\n"); err != nil {
+			panic(err)
+		}
+	}
+	var writers sync.WaitGroup
 	for range 3 {
-		go func() {
+		writers.Go(func() {
 			for {
 				u := newUser()
 				g := newGrant(u)
@@ -134,7 +141,7 @@ func writeUntilKilled(t *testing.T) {
 				if err := db.CreateUser(t.Context(), u, event(audit.UserCreated)); err != nil {
 					panic(err)
 				}
-				out <- "user " + u.ID
+				say("user %s", u.ID)
 				if err := db.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash,
 					Events: []audit.Event{event(audit.LoginSucceeded)}}); err != nil {
 					panic(err)
@@ -143,19 +150,15 @@ func writeUntilKilled(t *testing.T) {
 				if err := db.UpdateUser(t.Context(), u, event(audit.UserUpdated)); err != nil {
 					panic(err)
 				}
-				out <- fmt.Sprintf("grant %s 1", g.SessionID)
+				say("grant %s 1", g.SessionID)
 				for generation := range int64(3) {
 					if _, err := db.AdvanceGrant(t.Context(), advance(g, generation+1)); err != nil {
 						panic(err)
 					}
-					out <- fmt.Sprintf("grant %s %d", g.SessionID, generation+2)
+					say("grant %s %d", g.SessionID, generation+2)
 				}
 			}
-		}()
+		})
 	}
-	for line := range out { // one write for each line, so that no half line is sent
-		if _, err := os.Stdout.WriteString(line + "\n"); err != nil && !errors.Is(err, os.ErrClosed) {
-			return
-		}
-	}
+	writers.Wait()
 }
