@@ -118,6 +118,19 @@ func (c *conns) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
+// longStatement is the length in bytes of statements that are not kept: those for many rows, of which
+// there is one for each number of rows.
+const longStatement = 4096
+
+// statementWithin returns the statement of a text within a transaction. One that statement has not
+// prepared ends with the transaction.
+func (c *conns) statementWithin(ctx context.Context, tx *sql.Tx, text string) (*sql.Stmt, error) {
+	if s, ok := c.prepared.Load(text); ok {
+		return tx.StmtContext(ctx, s.(*sql.Stmt)), nil
+	}
+	return tx.PrepareContext(ctx, text)
+}
+
 var errNoTurn = fmt.Errorf("no turn to write within %s", turnLimit)
 
 // waitTurn waits for the right to write. database/sql would give its connection to any one of the
@@ -220,18 +233,25 @@ func count(result sql.Result, err error) (int64, error) {
 	return result.RowsAffected()
 }
 
+// transact runs fn in a transaction that no other call shares. A statement that no transaction had
+// before is prepared within this one, to which the one connection belongs, and once more behind it for
+// the transactions to come: to prepare one takes longer than to run it.
 func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error {
+	if err := e.waitTurn(ctx); err != nil {
+		return err
+	}
+	defer e.endTurn()
+	defer e.checkpoints.note()
 	var t transaction
-	err := e.alone(ctx, func(tx *sql.Tx) error {
-		// The one connection belongs to the transaction: what it prepares ends with it.
-		prepared := map[string]*sql.Stmt{}
+	prepared := map[string]*sql.Stmt{}
+	err := e.inTransaction(ctx, func(tx *sql.Tx) error {
 		return fn(t.watching(func(s ...stmt) ([]int64, error) {
 			counts := make([]int64, len(s))
 			for i := range s {
 				p := prepared[s[i].sql]
 				if p == nil {
 					var err error
-					if p, err = tx.PrepareContext(ctx, s[i].sql); err != nil {
+					if p, err = e.writer.statementWithin(ctx, tx, s[i].sql); err != nil {
 						return nil, err
 					}
 					prepared[s[i].sql] = p
@@ -245,17 +265,18 @@ func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error 
 		}))
 	})
 	e.acts.ended(t, err)
-	return err
-}
-
-// alone runs fn in a transaction that no other call shares.
-func (e *sqliteEngine) alone(ctx context.Context, fn func(*sql.Tx) error) error {
-	if err := e.waitTurn(ctx); err != nil {
+	if err != nil {
 		return err
 	}
-	defer e.endTurn()
-	defer e.checkpoints.note()
-	return e.inTransaction(ctx, fn)
+	for text := range prepared {
+		if len(text) > longStatement {
+			continue
+		}
+		if _, err := e.writer.statement(ctx, text); err != nil {
+			break // what was to be done is done; the next transaction prepares it
+		}
+	}
+	return nil
 }
 
 // inTransaction runs fn in a transaction that has the right to write from its start. The call has
