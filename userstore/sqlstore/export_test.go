@@ -177,6 +177,12 @@ func Checkpoint(ctx context.Context, db *DB) (pages int, held bool) {
 	return e.checkpoints.checkpoint(ctx, e)
 }
 
+// Kept returns how many statements are kept for a file's writes.
+func Kept(db *DB) (n int) {
+	db.engine.(*sqliteEngine).writer.prepared.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
 // HoldTurn keeps everything from writing until it is released.
 func HoldTurn(t testing.TB, db *DB) (release func()) {
 	e := db.engine.(*sqliteEngine)

@@ -118,17 +118,32 @@ func (c *conns) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// longStatement is the length in bytes of statements that are not kept: those for many rows, of which
-// there is one for each number of rows.
+// transactionStatements are the statements of one transaction, to which the one connection belongs.
+type transactionStatements struct {
+	tx     *sql.Tx
+	kept   *conns
+	used   map[string]*sql.Stmt
+	unkept []string // texts of used that kept did not have
+}
+
+// longStatement is the length in bytes from which on a statement is not kept: one for many rows, of
+// which there is one for each number of rows.
 const longStatement = 4096
 
-// statementWithin returns the statement of a text within a transaction. One that statement has not
-// prepared ends with the transaction.
-func (c *conns) statementWithin(ctx context.Context, tx *sql.Tx, text string) (*sql.Stmt, error) {
-	if s, ok := c.prepared.Load(text); ok {
-		return tx.StmtContext(ctx, s.(*sql.Stmt)), nil
+// of returns the statement of a text. One that is not kept ends with the transaction.
+func (t *transactionStatements) of(ctx context.Context, text string) (s *sql.Stmt, err error) {
+	if s := t.used[text]; s != nil {
+		return s, nil
 	}
-	return tx.PrepareContext(ctx, text)
+	if known, ok := t.kept.prepared.Load(text); ok {
+		s = t.tx.StmtContext(ctx, known.(*sql.Stmt))
+	} else if s, err = t.tx.PrepareContext(ctx, text); err != nil {
+		return nil, err
+	} else if len(text) < longStatement {
+		t.unkept = append(t.unkept, text)
+	}
+	t.used[text] = s
+	return s, nil
 }
 
 var errNoTurn = fmt.Errorf("no turn to write within %s", turnLimit)
@@ -233,9 +248,8 @@ func count(result sql.Result, err error) (int64, error) {
 	return result.RowsAffected()
 }
 
-// transact runs fn in a transaction that no other call shares. A statement that no transaction had
-// before is prepared within this one, to which the one connection belongs, and once more behind it for
-// the transactions to come: to prepare one takes longer than to run it.
+// transact runs fn in a transaction that no other call shares. The statements that it had to prepare
+// are prepared once more behind it, for the transactions to come: that takes longer than to run them.
 func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error {
 	if err := e.waitTurn(ctx); err != nil {
 		return err
@@ -243,21 +257,17 @@ func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error 
 	defer e.endTurn()
 	defer e.checkpoints.note()
 	var t transaction
-	prepared := map[string]*sql.Stmt{}
+	statements := transactionStatements{kept: &e.writer, used: map[string]*sql.Stmt{}}
 	err := e.inTransaction(ctx, func(tx *sql.Tx) error {
+		statements.tx = tx
 		return fn(t.watching(func(s ...stmt) ([]int64, error) {
 			counts := make([]int64, len(s))
 			for i := range s {
-				p := prepared[s[i].sql]
-				if p == nil {
-					var err error
-					if p, err = e.writer.statementWithin(ctx, tx, s[i].sql); err != nil {
-						return nil, err
-					}
-					prepared[s[i].sql] = p
+				prepared, err := statements.of(ctx, s[i].sql)
+				if err != nil {
+					return nil, err
 				}
-				var err error
-				if counts[i], err = count(p.ExecContext(ctx, s[i].args...)); err != nil {
+				if counts[i], err = count(prepared.ExecContext(ctx, s[i].args...)); err != nil {
 					return nil, err
 				}
 			}
@@ -268,12 +278,9 @@ func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error 
 	if err != nil {
 		return err
 	}
-	for text := range prepared {
-		if len(text) > longStatement {
-			continue
-		}
+	for _, text := range statements.unkept {
 		if _, err := e.writer.statement(ctx, text); err != nil {
-			break // what was to be done is done; the next transaction prepares it
+			break // everything is committed; a later transaction prepares it
 		}
 	}
 	return nil

@@ -240,6 +240,31 @@ func TestF29ASecondServerOnOneFileIsRefused(t *testing.T) {
 	}
 }
 
+// What a transaction had to prepare is there for the next one, unless it is long or was refused.
+func TestStatementsOfTransactionsAreKept(t *testing.T) {
+	db := sqltest.SQLite(t)
+	const plain = `UPDATE users SET email = 'x' WHERE id = ''`
+	for _, test := range []struct {
+		name, statement string
+		refused         bool
+		kept            int
+	}{
+		{"a new one", plain, false, 1},
+		{"the same", plain, false, 1},
+		{"a long one", plain + ` -- ` + strings.Repeat("x", 4096), false, 1},
+		{"one that is refused", `INSERT INTO users (id) VALUES ('x')`, true, 1},
+		{"one that is none", `UPDATE nothing`, true, 1},
+		{"another", plain + ` AND id = 'x'`, false, 2},
+	} {
+		if err := sqlstore.Transact(t.Context(), db, test.statement); (err != nil) != test.refused {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if n := sqlstore.Kept(db); n != test.kept {
+			t.Errorf("%s: %d are kept, want %d", test.name, n, test.kept)
+		}
+	}
+}
+
 func TestF28ALockedSQLiteFile(t *testing.T) {
 	t.Parallel()
 	path := sqltest.SQLitePath(t)
