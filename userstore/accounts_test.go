@@ -80,7 +80,8 @@ func TestRegisterReportsAllFaultsAndStoresNothing(t *testing.T) {
 				t.Errorf("%s: the error repeats the input: %v", name, err)
 			}
 		}
-		if users, err := userstore.FullPage(t.Context(), w.Store, userstore.UserQuery{Limit: 10}); err != nil || len(users) != 0 {
+		if users, err := userstore.FullPage(t.Context(), w.Store, userstore.UserQuery{Limit: 10}); err != nil ||
+			len(users) != 0 {
 			t.Errorf("%d users were stored, %v", len(users), err)
 		}
 		if got := w.Hasher.Stats(); got != before {

@@ -39,7 +39,8 @@ func TestImportLeavesOutUsernames(t *testing.T) {
 				}
 			}
 		}
-		if all, err := userstore.FullPage(t.Context(), w.Store, userstore.UserQuery{Limit: 10}); err != nil || len(all) != len(batch) {
+		if all, err := userstore.FullPage(t.Context(), w.Store, userstore.UserQuery{Limit: 10}); err != nil ||
+			len(all) != len(batch) {
 			t.Errorf("%d accounts, %v", len(all), err)
 		}
 	})

@@ -33,9 +33,7 @@ const recoveryPage = 500
 // factors. No account needs less at its next login than before. A recovery that was interrupted is
 // begun again: what was ended stays ended.
 func (a *Accounts) Recover(ctx context.Context, r Recovery) (done Recovered, err error) {
-	q := UserQuery{Limit: recoveryPage}
-	for more := true; more; more = q.After != nil {
-		page, err := a.Store.ListUsers(ctx, q)
+	for page, err := range UserPages(ctx, a.Store, UserQuery{Limit: recoveryPage}) {
 		if err != nil {
 			return done, err
 		}
@@ -45,7 +43,6 @@ func (a *Accounts) Recover(ctx context.Context, r Recovery) (done Recovered, err
 			}
 			r.Report(done.Accounts)
 		}
-		q.After = page.Next
 	}
 	e := audit.New(ctx, a.Now(), audit.StoreRecovered, audit.Target{})
 	e.Reason = r.Reason

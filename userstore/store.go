@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -75,9 +76,9 @@ type Users interface {
 	// DeleteUser deletes the account and everything kept in the user's name, except the audit log.
 	// ErrNotFound, ErrLastAdmin.
 	DeleteUser(ctx context.Context, id string, events ...audit.Event) error
-	// ListUsers returns a page of the users that match q, by (created_at, id), oldest first. A search
-	// that no index serves gives up after a while: it returns whom it has found until then, perhaps
-	// nobody, and where to go on.
+	// ListUsers returns a page of the users that match q, by (created_at, id), oldest first. A
+	// search that no index serves gives up after a while: it returns whom it has found until then,
+	// perhaps nobody, and where to go on.
 	ListUsers(ctx context.Context, q UserQuery) (UserPage, error)
 }
 
@@ -94,6 +95,19 @@ type UserQuery struct {
 type UserPage struct {
 	Users []User
 	Next  *User // only CreatedAt and ID are read; nil: there are no more
+}
+
+// UserPages yields the pages of the users that match q, one after the other. An error ends them.
+func UserPages(ctx context.Context, store Users, q UserQuery) iter.Seq2[UserPage, error] {
+	return func(yield func(UserPage, error) bool) {
+		for more := true; more; more = q.After != nil {
+			page, err := store.ListUsers(ctx, q)
+			if !yield(page, err) || err != nil {
+				return
+			}
+			q.After = page.Next
+		}
+	}
 }
 
 // FullPage asks for pages until it has q.Limit users, or there are no more.

@@ -377,13 +377,10 @@ func (s *Server) Snapshot() string {
 	s.T.Helper()
 	ctx := context.Background()
 	var out []any
-	q := userstore.UserQuery{Limit: 100}
-	for more := true; more; more = q.After != nil {
-		page, err := s.DB.ListUsers(ctx, q)
+	for page, err := range userstore.UserPages(ctx, s.DB, userstore.UserQuery{Limit: 100}) {
 		if err != nil {
 			s.T.Fatalf("snapshot: %v", err)
 		}
-		q.After = page.Next
 		for _, u := range page.Users {
 			grants, err := s.DB.ListGrants(ctx, u.ID, s.Clock.Now(), time.Time{})
 			if err != nil {

@@ -41,8 +41,9 @@ var (
 	poolConns = prometheus.NewDesc("signet_store_connections", "Connections to the store by state.", []string{"state"}, nil)
 	poolMax   = prometheus.NewDesc("signet_store_connections_max", "Connections that the pool may open.", nil, nil)
 	poolWaits = prometheus.NewDesc("signet_store_waits_total", "Calls that had to wait for a connection.", nil, nil)
-	storeLog  = prometheus.NewDesc("signet_store_log_bytes", "Size of the log of an embedded database, which grows while it cannot be written back.", nil, nil)
 	poolTime  = prometheus.NewDesc("signet_store_wait_seconds_total", "Time that calls waited for a connection.", nil, nil)
+	storeLog  = prometheus.NewDesc("signet_store_log_bytes",
+		"Size of the log of an embedded database, which grows while it cannot be written back.", nil, nil)
 )
 
 func (p *poolCollector) Describe(ch chan<- *prometheus.Desc) {

@@ -24,9 +24,9 @@ import (
 // so each step has a bound, and the other way comes next, with a larger one: until a look-up has
 // found all who match, or a walk has filled the page or come to the end of the list.
 //
-// A text that no trigrams serve is found by walking alone, step by step, and so are those who may log
-// in. So many rows may have to be read that no caller would wait for them: when the patience is over, the page ends where the walk
-// is, however few users it has, and the caller goes on from there.
+// A text that no trigrams serve is found by walking alone, step by step, and so are those who may
+// log in. So many rows may have to be read that no caller would wait for them: when the patience is
+// over, the page ends where the walk is, however few users it has, and the caller goes on from there.
 type searchBounds struct {
 	first    int64         // rows of the list that the first walk reads
 	names    int64         // names that a look-up finds
@@ -87,8 +87,8 @@ type userSearch struct {
 	end     *userstore.User // the place in the list at which a walk ends; nil: its end
 }
 
-func (db *DB) search(q userstore.UserQuery, has searchIndexes) userSearch {
-	s := userSearch{q: q, has: has}
+func (db *DB) search(q userstore.UserQuery) userSearch {
+	s := userSearch{q: q}
 	if q.Text != "" {
 		// A whole address may differ from its canonical form; a part of an address is only folded.
 		folded, address := userstore.Folded(q.Text), ""
@@ -144,8 +144,8 @@ func (s *userSearch) listHolds() bool {
 }
 
 // listed adds the next rows of the list that a walk goes along: some columns of them, and a LIMIT
-// clause. That of the disabled has an index. No index finds those who may log in where most may not,
-// so they are compared on the way, like a text.
+// clause. That of the disabled has an index. No index finds those who may log in where most may
+// not, so they are compared on the way, like a text.
 func (s *userSearch) listed(b *statement, ofUser, ofRole, limit string, args ...any) {
 	if s.q.Role != "" && s.has.roles {
 		b.add(`SELECT `+ofRole+` FROM search_roles r WHERE r.role = $ AND r.disabled = $`,
@@ -224,40 +224,33 @@ func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) (userstore.U
 	}
 	patience, cancel := context.WithTimeout(ctx, db.dialect.bounds.patience)
 	defer cancel()
-	p := pageSearch{db: db.as("ListUsers"), wanted: q.Limit, late: func() bool { return patience.Err() != nil }}
-	var has searchIndexes
-	var err error
-	if q.Text != "" || q.Role != "" {
-		if has, err = p.db.searchIndexes(ctx); err != nil {
-			return userstore.UserPage{}, err
-		}
+	p := pageSearch{db: db.as("ListUsers"), s: db.search(q), late: func() bool { return patience.Err() != nil }}
+	if err := p.find(ctx); err != nil {
+		return userstore.UserPage{}, err
 	}
-	p.s = db.search(q, has)
-	if p.s.listHolds() {
-		p.page, _, err = p.db.usersPage(ctx, p.s.walk(int64(q.Limit)), 0)
-		p.done = true
-	} else {
-		err = p.find(ctx)
-	}
-	return p.answer(), err
+	return p.answer(), nil
 }
 
 // pageSearch is the search for a page: what it has found of it, and the place in the list behind
 // which it goes on.
 type pageSearch struct {
-	db     named
-	s      userSearch
-	wanted int // users of a full page
-	page   []userstore.User
-	done   bool        // the page is full, or there are no more
-	late   func() bool // the patience is over
+	db   named
+	s    userSearch // for the rest of the page
+	page []userstore.User
+	done bool        // the page is full, or there are no more
+	late func() bool // the patience is over
+}
+
+func (p *pageSearch) add(found []userstore.User) {
+	p.page = append(p.page, found...)
+	p.s.q.Limit -= len(found)
 }
 
 func (p *pageSearch) answer() userstore.UserPage {
 	answer := userstore.UserPage{Users: p.page}
 	switch {
-	case len(p.page) == p.wanted:
-		answer.Next = &p.page[p.wanted-1]
+	case p.s.q.Limit == 0:
+		answer.Next = &p.page[len(p.page)-1]
 	case !p.done:
 		answer.Next = p.s.q.After
 	}
@@ -268,6 +261,18 @@ func (p *pageSearch) answer() userstore.UserPage {
 // come to the end.
 func (p *pageSearch) find(ctx context.Context) error {
 	b, s := p.db.dialect.bounds, &p.s
+	if s.listHolds() {
+		page, _, err := p.db.usersPage(ctx, s.walk(int64(s.q.Limit)), 0)
+		p.add(page)
+		p.done = true
+		return err
+	}
+	if s.q.Text != "" || s.q.Role != "" {
+		var err error
+		if s.has, err = p.db.searchIndexes(ctx); err != nil {
+			return err
+		}
+	}
 	if err := p.walk(ctx, b.first); err != nil || p.done {
 		return err
 	}
@@ -336,9 +341,8 @@ func (p *pageSearch) walk(ctx context.Context, most int64) error {
 	if err != nil {
 		return err
 	}
-	p.page = append(p.page, found...)
-	p.done = len(found) == s.q.Limit || most == unbounded
-	s.q.Limit -= len(found)
+	p.add(found)
+	p.done = s.q.Limit == 0 || most == unbounded
 	s.q.After = s.end
 	return nil
 }
@@ -347,7 +351,7 @@ func (p *pageSearch) walk(ctx context.Context, most int64) error {
 func (p *pageSearch) lookUp(ctx context.Context, match condition, most int64) error {
 	rest, found, err := p.db.usersPage(ctx, p.db.lookUp(&p.s, match, most), 1)
 	if p.done = err == nil && found < most; p.done {
-		p.page = append(p.page, rest...)
+		p.add(rest)
 	}
 	return err
 }

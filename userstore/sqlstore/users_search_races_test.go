@@ -9,17 +9,15 @@ import (
 
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
 // A search takes several statements. Whoever goes between two of them moves the others along the
 // list, and none of these is left out or found twice.
 func TestASearchLeavesNobodyOutWhileOthersGo(t *testing.T) {
 	t.Parallel()
-	eachEmpty(t, func(t *testing.T, address string) {
+	sqltest.EachURL(t, func(t *testing.T, address string) {
 		setup := open(t, address, sqlstore.Options{})
-		if err := setup.Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
 		users := searchedUsers(rand.New(rand.NewPCG(1, 2)), 40)
 		for i := range users {
 			users[i].Roles = []string{"editor"}

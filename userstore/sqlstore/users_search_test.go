@@ -133,15 +133,13 @@ func sameAsFilter(t *testing.T, db *sqlstore.DB, users []userstore.User, queries
 			q.Limit = 50
 		}
 		var got []string
-		for more := true; more; more = q.After != nil {
-			page, err := db.ListUsers(t.Context(), q)
+		for page, err := range userstore.UserPages(t.Context(), db, q) {
 			if err != nil {
 				t.Fatalf("%+.60v: %v", q, err)
 			}
 			for _, u := range page.Users {
 				got = append(got, u.ID)
 			}
-			q.After = page.Next
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("text %.60q, role %.20q, state %v, by %d:\nfound %q,\nwant  %q",
@@ -291,11 +289,7 @@ func TestASearchFindsWhatAFilterFinds(t *testing.T) {
 // A search that no index serves gives up when the patience is over, and says where to go on.
 func TestASearchGivesUpInTime(t *testing.T) {
 	t.Parallel()
-	eachEmpty(t, func(t *testing.T, url string) {
-		db := open(t, url, sqlstore.Options{})
-		if err := db.Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		var last userstore.User
 		for i := range 50 {
 			last = newUser()
@@ -313,9 +307,8 @@ func TestASearchGivesUpInTime(t *testing.T) {
 			q.Limit = 10
 			for patience, want := range map[time.Duration]int{0: 4, time.Hour: 1} { // 15 of 50 at a time, or all of them
 				sqlstore.Patience(db, patience)
-				pages, found, next := 0, []string(nil), q
-				for more := true; more; more = next.After != nil {
-					page, err := db.ListUsers(t.Context(), next)
+				pages, found := 0, []string(nil)
+				for page, err := range userstore.UserPages(t.Context(), db, q) {
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -323,7 +316,6 @@ func TestASearchGivesUpInTime(t *testing.T) {
 						found = append(found, u.ID)
 					}
 					pages++
-					next.After = page.Next
 				}
 				if pages != want || !slices.Equal(found, []string{last.ID}) {
 					t.Errorf("%+v, patience of %s: %d pages with %q", q, patience, pages, found)

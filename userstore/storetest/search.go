@@ -63,13 +63,11 @@ func userSearch(t *testing.T, f *fixture) {
 			q := test.q
 			q.Limit = limit
 			var got []string
-			for more := true; more; more = q.After != nil {
-				page, err := f.ListUsers(t.Context(), q)
+			for page, err := range userstore.UserPages(t.Context(), f, q) {
 				must(t, err)
 				for _, u := range page.Users {
 					got = append(got, u.ID[len("ID-of-"):])
 				}
-				q.After = page.Next
 			}
 			equal(t, fmt.Sprintf("%s, by %d", test.name, limit), strings.Join(got, " "), test.want)
 		}

@@ -158,9 +158,7 @@ func userPages(t *testing.T, f *fixture) {
 	slices.Sort(want)
 	for _, limit := range []int{1, 2, 5, 22, 23, 24, 1000} {
 		var got []string
-		q := userstore.UserQuery{Limit: limit}
-		for more := true; more; more = q.After != nil {
-			page, err := f.ListUsers(t.Context(), q)
+		for page, err := range userstore.UserPages(t.Context(), f, userstore.UserQuery{Limit: limit}) {
 			must(t, err)
 			if len(page.Users) > limit || len(page.Users) < limit && page.Next != nil {
 				t.Fatalf("a page of %d for %d, and %v behind it", len(page.Users), limit, page.Next)
@@ -168,7 +166,6 @@ func userPages(t *testing.T, f *fixture) {
 			for _, u := range page.Users {
 				got = append(got, fmt.Sprintf("%d %s", u.CreatedAt.Sub(stored(f.now)).Microseconds(), u.ID))
 			}
-			q.After = page.Next
 		}
 		equal(t, fmt.Sprintf("pages of %d", limit), got, want)
 	}
